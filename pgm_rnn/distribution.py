@@ -1,0 +1,218 @@
+"""A distribution over words, given by a state that is updated symbol by symbol: the one contract of the library."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from pyro.distributions import TorchDistribution, constraints
+from torch import Tensor
+
+from pgm_rnn.checks import (
+    MAX_TABLE_BYTES,
+    InputError,
+    check_alphabet,
+    check_budget,
+    check_integer,
+    check_symbols,
+    check_words,
+    reject,
+)
+from pgm_rnn.lanes import State, map_state, select_lanes
+
+
+class SequenceDistribution(TorchDistribution):
+    r"""A law over words :math:`y_1 \ldots y_T` of ``k`` symbols, by the chain rule over a state.
+
+    .. math:: \log P(y_1, \ldots, y_T) = \sum_{t=1}^T \log P(y_t \mid s_t), \qquad
+              s_1 = \text{initial}, \quad s_{t+1} = \text{update}(s_t, y_t).
+
+    A family implements the **contract**:
+
+    ``initial_state(shape)``
+        the state before any symbol, with leading dimensions ``shape = (*batch, lanes)``;
+    ``next_logits(state)``
+        unnormalised log-probabilities of the next symbol, ``(*shape, k)``, in nats; ``-inf`` forbids a symbol;
+    ``update(state, symbol)``
+        the state after one more symbol, ``symbol`` being int64 and broadcastable to ``shape``;
+    ``mediator(state)``
+        the tensor ``(*shape, H)`` through which the past acts on the future, or None where the past acts directly.
+
+    A state is a tensor or a tuple of tensors with leading dimensions ``shape``, and of plain ints, such as the
+    position ``t``, which all lanes share. A state must be finite and usable even after a forbidden symbol, whose
+    ``-inf`` is counted once, where it occurs.
+
+    Everything else is derived here, once: :meth:`log_prob`, :meth:`sample`, :meth:`given`,
+    :meth:`enumerate_support`; and elsewhere the Pyro programs, tabulation, prefix trees and divergences.
+
+    Args:
+        alphabet_size: the number ``k >= 2`` of symbols, which are the integers ``0..k-1``.
+        duration: the number ``T >= 1`` of steps.
+        batch_shape: ``()``, or ``(R, 1)`` with replicates: words ``(N, T)`` then have log-probabilities ``(R, N)``.
+
+    Source: Goodfellow, Bengio and Courville, *Deep Learning* (2016), section 10.2.3.
+    """
+
+    arg_constraints = {}  # noqa: RUF012  # torch reads this from the class
+    has_enumerate_support = True
+
+    def __init__(self, alphabet_size: int, duration: int, batch_shape: Sequence[int] = ()) -> None:
+        self.alphabet_size = check_alphabet(alphabet_size)
+        self.duration = check_integer("duration", duration, 1)
+        super().__init__(torch.Size(batch_shape), torch.Size((self.duration,)), validate_args=False)
+
+    # The contract.
+
+    def initial_state(self, shape: Sequence[int]) -> State:
+        raise NotImplementedError(f"{type(self).__name__} is abstract")
+
+    def next_logits(self, state: State) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} is abstract")
+
+    def update(self, state: State, symbol: Tensor) -> State:
+        raise NotImplementedError(f"{type(self).__name__} is abstract")
+
+    def mediator(self, state: State) -> Tensor | None:
+        return None
+
+    def with_mediator(self, state: State, mediator: Tensor) -> State:
+        """The state whose mediator has been replaced: what an intervention on ``h_t`` does."""
+        return mediator
+
+    def support_size(self) -> int:
+        """An upper bound, found without enumerating, on the number of words with positive probability."""
+        return self.alphabet_size**self.duration
+
+    # What follows from it.
+
+    def select(self, state: State, parent: Tensor) -> State:
+        """The state of lanes ``parent``, as :func:`pgm_rnn.lanes.select_lanes` gathers them."""
+        return map_state(lambda tensor: select_lanes(tensor, parent), state)
+
+    def state_logits(self, states: Sequence[State]) -> Tensor:
+        """Next-symbol logits of successive states, concatenated along the lanes: ``(*batch, sum of lanes, k)``.
+
+        Families whose read-out is the same at every step override this with one call for all steps.
+        """
+        return torch.cat([self.next_logits(state) for state in states], -2)
+
+    @property
+    def support(self) -> constraints.Constraint:
+        return constraints.independent(constraints.integer_interval(0, self.alphabet_size - 1), 1)
+
+    def log_prob(self, words: Tensor) -> Tensor:
+        """Log-probability in nats of words ``(..., T)``: shape ``(...)`` broadcast with :attr:`batch_shape`.
+
+        Raises:
+            InputError: if the symbols are no integers in ``0..k-1``, or the words are not ``T`` long.
+        """
+        words = check_words("words", words, self.alphabet_size, self.duration)
+        shape = torch.broadcast_shapes(self.batch_shape, words.shape[:-1])
+        lanes = shape or (1,)
+        words = words.expand(*lanes, self.duration)
+        state = self.initial_state(lanes)
+        states = [state]
+        for symbol in words.unbind(-1)[:-1]:
+            state = self.update(state, symbol)
+            states.append(state)
+        log_p = self.state_logits(states).log_softmax(-1)  # (*batch, T * lanes, k)
+        log_p = log_p.unflatten(-2, (self.duration, lanes[-1]))  # (*batch, T, lanes, k)
+        chosen = log_p.gather(-1, words.movedim(-1, -2).unsqueeze(-1)).squeeze(-1)
+        return chosen.sum(-2).reshape(shape)
+
+    def sample(
+        self, sample_shape: Sequence[int] = torch.Size(), *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Words ``(*sample_shape, *batch_shape, T)``, symbol by symbol; from torch's generator if none is given."""
+        shape = torch.Size(sample_shape) + self.batch_shape
+        lanes = shape or torch.Size((1,))
+        with torch.no_grad():
+            state = self.initial_state(lanes)
+            symbols: list[Tensor] = []
+            for t in range(self.duration):
+                if t:
+                    state = self.update(state, symbols[-1])
+                symbols.append(draw(self.next_logits(state).expand(*lanes, -1), generator))
+        return torch.stack(symbols, -1).reshape(*shape, self.duration)
+
+    def given(self, prefix: Tensor | Sequence[int]) -> SequenceDistribution:
+        """The law of the remaining ``T - t`` symbols after a prefix ``(..., t)`` with ``t < T``.
+
+        The batch shape becomes that of the prefix broadcast with this law's.
+
+        Raises:
+            InputError: if the prefix is not shorter than ``T``, or has probability zero.
+        """
+        prefix = torch.as_tensor(prefix)
+        if prefix.ndim < 1 or prefix.shape[-1] >= self.duration:
+            raise reject("prefix", f"shape (..., t) with t in 0..{self.duration - 1}", tuple(prefix.shape))
+        prefix = check_symbols("prefix", prefix if prefix.numel() else prefix.long(), self.alphabet_size)
+        return Continuation(self, prefix)
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """All ``k^T`` words in lexicographic order: ``(k^T, *batch_shape, T)``, or with 1 for each batch dimension."""
+        count = self.alphabet_size**self.duration
+        way_out = "use a smaller duration, or score with num_sequences"
+        check_budget("enumerate_support", 8 * count * self.duration, MAX_TABLE_BYTES, "bytes for all words", way_out)
+        digits = self.alphabet_size ** torch.arange(self.duration - 1, -1, -1)
+        words = torch.arange(count).unsqueeze(-1) // digits % self.alphabet_size
+        words = words.reshape(count, *(1,) * len(self.batch_shape), self.duration)
+        return words.expand(count, *self.batch_shape, self.duration) if expand else words
+
+    def expand(self, batch_shape: Sequence[int], _instance: object = None) -> SequenceDistribution:
+        """The same law with a larger batch shape; no tensor is copied."""
+        new = copy.copy(self)
+        new._batch_shape = torch.broadcast_shapes(self.batch_shape, torch.Size(batch_shape))
+        return new
+
+
+class Continuation(SequenceDistribution):
+    """The law of what follows a prefix: the same contract, started from the state that the prefix leads to."""
+
+    def __init__(self, law: SequenceDistribution, prefix: Tensor) -> None:
+        elapsed = prefix.shape[-1]
+        batch_shape = torch.broadcast_shapes(law.batch_shape, prefix.shape[:-1])
+        super().__init__(law.alphabet_size, law.duration - elapsed, batch_shape)
+        self.law = law
+        self._lanes = batch_shape or torch.Size((1,))
+        state = law.initial_state(self._lanes)
+        for symbol in prefix.expand(*self._lanes, elapsed).unbind(-1):
+            log_p = law.next_logits(state).log_softmax(-1).expand(*self._lanes, -1)
+            if bool(torch.isneginf(log_p.gather(-1, symbol.unsqueeze(-1))).any()):
+                raise reject("prefix", "a prefix of positive probability", prefix.tolist())
+            state = law.update(state, symbol)
+        self._state = state
+
+    def initial_state(self, shape: Sequence[int]) -> State:
+        lead = len(self._lanes)
+        return map_state(lambda tensor: tensor.expand(*shape, *tensor.shape[lead:]), self._state)
+
+    def next_logits(self, state: State) -> Tensor:
+        return self.law.next_logits(state)
+
+    def update(self, state: State, symbol: Tensor) -> State:
+        return self.law.update(state, symbol)
+
+    def mediator(self, state: State) -> Tensor | None:
+        return self.law.mediator(state)
+
+    def with_mediator(self, state: State, mediator: Tensor) -> State:
+        return self.law.with_mediator(state, mediator)
+
+
+def draw(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """One symbol per row of ``logits (..., k)``, by inverting the cumulative distribution.
+
+    A symbol of probability zero is never drawn: its interval is empty, and the last one ends at exactly 1.
+
+    >>> draw(torch.tensor([[0.0, -torch.inf], [-torch.inf, 0.0]]))
+    tensor([0, 1])
+    """
+    cumulative = logits.detach().double().softmax(-1).cumsum(-1)
+    cumulative = cumulative / cumulative[..., -1:]
+    uniform = torch.rand(logits.shape[:-1] + (1,), dtype=torch.float64, device=logits.device, generator=generator)
+    return (uniform >= cumulative[..., :-1]).sum(-1)
+
+
+__all__ = ["Continuation", "InputError", "SequenceDistribution", "draw"]

@@ -1,0 +1,77 @@
+"""What a process and a model have in common: a family of laws over words, one per duration."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple, Self
+
+from torch import Tensor, nn
+
+from pgm_rnn.checks import check_alphabet, check_integer, reject
+from pgm_rnn.distribution import SequenceDistribution
+
+
+class ParameterCount(NamedTuple):
+    """Numbers a family stores, and how many of them are free: the softmax's redundancy is what ``free`` leaves out."""
+
+    stored: int
+    free: int
+
+
+class Family(nn.Module):
+    """``family(duration)`` builds the law over words of that duration from the tensors the module holds *now*.
+
+    So ``torch.func.functional_call``, priors and posterior draws work, and ``family.to(device)`` moves everything.
+
+    Args:
+        alphabet_size: the number ``k >= 2`` of symbols.
+        replicates: ``R`` independent copies with a leading axis ``R`` in every tensor, or None for one without.
+    """
+
+    alphabet_size: int
+    replicates: int | None
+
+    def __init__(self, alphabet_size: int, replicates: int | None = None) -> None:
+        super().__init__()
+        self.alphabet_size = check_alphabet(alphabet_size)
+        self.replicates = None if replicates is None else check_integer("replicates", replicates, 1)
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """Leading shape of the module's tensors: ``()`` or ``(R,)``."""
+        return () if self.replicates is None else (self.replicates,)
+
+    def forward(
+        self, duration: int, context: Tensor | None = None, inputs: Tensor | None = None
+    ) -> SequenceDistribution:
+        """The law over words of ``duration`` symbols.
+
+        Raises:
+            InputError: if the duration is no integer of at least 1, or a context or inputs come that are not used.
+        """
+        for argument, value in (("context", context), ("inputs", inputs)):
+            if value is not None:
+                raise reject(argument, f"None, because {type(self).__name__} takes no {argument}", f"{tuple(value.shape)}")
+        return self.law(check_integer("duration", duration, 1))
+
+    def law(self, duration: int) -> SequenceDistribution:
+        raise NotImplementedError(f"{type(self).__name__} is abstract")
+
+    def configuration(self) -> dict[str, Any]:
+        """The constructor's arguments, as plain values that a file can hold."""
+        raise NotImplementedError(f"{type(self).__name__} is abstract")
+
+    def parameter_count(self, duration: int) -> ParameterCount:
+        """Parameters of one replicate, as Python ints."""
+        raise NotImplementedError(f"{type(self).__name__} is abstract")
+
+    def replicate(self, index: int) -> Self:
+        """Replicate ``index`` alone, as a family without a replicate axis."""
+        if self.replicates is None:
+            raise reject("replicate", "a family with replicates", "one without")
+        index = check_integer("replicate", index, 0, self.replicates - 1)
+        alone = copy.copy(self)
+        alone.replicates = None
+        alone._parameters = {name: None if p is None else nn.Parameter(p.detach()[index].clone()) for name, p in self._parameters.items()}
+        alone._buffers = {name: None if b is None else b[index].clone() for name, b in self._buffers.items()}
+        return alone

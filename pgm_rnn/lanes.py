@@ -1,0 +1,50 @@
+"""Gathering along the lanes of a state, and rows of a table, with or without leading replicate axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+State = Any
+"""A tensor, a plain int that all lanes share, or a (named) tuple of such: opaque to all but its family."""
+
+
+def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
+    """Apply ``function`` to every tensor of a state; plain ints stay as they are."""
+    if isinstance(state, Tensor):
+        return function(state)
+    if isinstance(state, tuple):
+        parts = [map_state(function, part) for part in state]
+        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+    return state
+
+
+def select_lanes(tensor: Tensor, parent: Tensor) -> Tensor:
+    """Lanes ``parent`` of a tensor ``(*batch, lanes, ...)``.
+
+    ``parent`` has shape ``(*batch, new lanes)`` and as many dimensions as ``(*batch, lanes)``; leading ones of size
+    1 share one choice among all replicates.
+    """
+    lane = parent.ndim - 1
+    if parent.shape.numel() == parent.shape[-1]:
+        return tensor.index_select(lane, parent.reshape(-1))
+    shape = (*tensor.shape[:lane], parent.shape[-1], *tensor.shape[lane + 1 :])
+    index = parent.reshape(*parent.shape, *(1,) * (tensor.ndim - parent.ndim)).expand(shape)
+    return tensor.gather(lane, index)
+
+
+def take_rows(table: Tensor, rows: Tensor) -> Tensor:
+    """Rows of a table ``(*batch, M, k)`` at indices ``(*shape)``, where ``shape = (..., *batch, lanes)``.
+
+    Returns ``(*shape, k)``. Every replicate reads its own table.
+    """
+    if table.ndim == 2:
+        return table.index_select(0, rows.reshape(-1)).reshape(*rows.shape, table.shape[-1])
+    batch = table.shape[:-2]
+    flat = table.reshape(-1, table.shape[-1])
+    count = table.shape[-2]
+    offset = count * torch.arange(batch.numel(), device=table.device).reshape(*batch, 1)
+    return take_rows(flat, rows + offset)

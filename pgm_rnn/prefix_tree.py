@@ -1,0 +1,223 @@
+"""The prefix tree of a data set or of a law: every model is evaluated once per distinct prefix."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from pgm_rnn.checks import MAX_NODES, reject
+from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.lanes import State, map_state
+from pgm_rnn.sequences import Sequences
+from pgm_rnn.tree_layout import MAX_CELLS, Level, levels_of_law, levels_of_words
+
+
+class PrefixTree:
+    r"""All prefixes of a set of words, each with its weight: the share of the data, or the probability.
+
+    Lanes at level ``t`` are the prefixes of length ``t`` and carry the weights of their ``k`` continuations, which
+    sum to 1 over each level and replicate. For a law :math:`Q`,
+
+    .. math:: \sum_w P(w) \log Q(w) = \sum_{t=1}^T \sum_{|v| = t-1} \sum_y P(v y) \log Q(y \mid v)
+
+    costs one update per distinct prefix. ``R`` data sets share one structure (``union``), have one each side by side
+    (``forest``), or are evaluated word by word (``batch``): whichever a planner predicts to be cheapest.
+
+    Example:
+        >>> tree = PrefixTree.from_sequences(Sequences([[0, 1], [0, 0]], 2))
+        >>> tree.num_nodes, int(tree.totals)
+        (3, 2)
+    """
+
+    def __init__(
+        self, levels: Sequence[Level], alphabet_size: int, totals: Tensor, num_nodes: int, layout: str = "union"
+    ) -> None:
+        self.levels = list(levels)
+        self.alphabet_size = alphabet_size
+        self.totals = totals
+        self.num_nodes = num_nodes
+        self.layout = layout
+        self._cast: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def duration(self) -> int:
+        return len(self.levels)
+
+    @property
+    def replicates(self) -> int | None:
+        """The number of data sets, or None for a single one without a replicate axis."""
+        return self.totals.shape[0] if self.totals.ndim else None
+
+    @property
+    def num_cells(self) -> int:
+        """Lanes of all levels: the states to compute for one replicate of a model."""
+        return sum(level.weights.shape[-2] for level in self.levels)
+
+    def to(self, device: torch.device | str) -> PrefixTree:
+        """The same tree on another device."""
+        moved = copy.copy(self)
+        moved._cast = {}
+        moved.levels = [Level(*(None if part is None else part.to(device) for part in level)) for level in self.levels]
+        moved.totals = self.totals.to(device)
+        return moved
+
+    @classmethod
+    def from_sequences(cls, sequences: Sequences | Sequence[Sequences], layout: str | None = None) -> PrefixTree:
+        """The tree of one data set, or of a list of ``R``, by the cheapest of the three layouts unless one is named."""
+        single = isinstance(sequences, Sequences)
+        sets = [sequences] if isinstance(sequences, Sequences) else list(sequences)
+        levels, num_nodes, layout = levels_of_words(sets, layout)
+        totals = torch.tensor([len(data) for data in sets], dtype=torch.double, device=sets[0].symbols.device)
+        if single:
+            levels, totals = [level.alone() for level in levels], totals[0]
+        return cls(levels, sets[0].alphabet_size, totals, num_nodes, layout)
+
+    @classmethod
+    def from_law(cls, law: SequenceDistribution, max_nodes: int = MAX_NODES) -> PrefixTree:
+        """The tree of all words of positive probability: data without end, ``totals`` being infinite.
+
+        Raises:
+            InputError: if there are more than ``max_nodes`` prefixes, before they are allocated.
+        """
+        levels, num_nodes = levels_of_law(law, max_nodes)
+        totals = levels[0].weights.new_full(law.batch_shape[:-1], torch.inf)
+        return cls(levels, law.alphabet_size, totals, num_nodes)
+
+    def entropies(self) -> Tensor:
+        r"""Entropy of each step given the past under the tree's own weights, ``(T,)`` or ``(R, T)``, in nats."""
+        terms = []
+        for level in self.levels:
+            weights = level.weights
+            terms.append((torch.xlogy(weights.sum(-1), weights.sum(-1)) - torch.xlogy(weights, weights).sum(-1)).sum(-1))
+        return torch.stack(terms, -1)
+
+    def expected_log_prob(self, law: SequenceDistribution) -> Tensor:
+        r""":math:`\sum_w P(w) \log Q(w)` in nats per word, with ``0 * -inf = 0``: shape ``()`` or ``(R,)``.
+
+        Differentiable in the law's tensors. Evaluated in blocks of subtrees of at most :data:`MAX_CELLS` states.
+        """
+        return self._evaluate(law, by_position=False)
+
+    def expected_log_probs(self, law: SequenceDistribution) -> Tensor:
+        """:meth:`expected_log_prob` split by position: ``(T,)`` or ``(R, T)``."""
+        return self._evaluate(law, by_position=True)
+
+    def walk(self, law: SequenceDistribution) -> list[State]:
+        """The law's state at every lane of every level."""
+        self._check(law)
+        return self._states(law, self._roots(law), 0, self._whole())
+
+    # Evaluation.
+
+    def _check(self, law: SequenceDistribution) -> None:
+        for argument in ("alphabet_size", "duration"):
+            if getattr(law, argument) != getattr(self, argument):
+                raise reject(f"law.{argument}", f"{getattr(self, argument)}, as in the tree", getattr(law, argument))
+
+    def _batch(self, law: SequenceDistribution) -> torch.Size:
+        """Leading shape of lanes: the law's replicates, broadcast with the tree's own where lanes differ by replicate."""
+        own = self.levels[0].symbol if self.levels[0].symbol is not None else self.levels[-1].symbol
+        batch = own.shape[:-1] if own is not None else torch.Size()
+        return torch.broadcast_shapes(law.batch_shape[:-1], batch)
+
+    def _roots(self, law: SequenceDistribution) -> State:
+        return law.initial_state((*self._batch(law), self.levels[0].weights.shape[-2]))
+
+    def _whole(self) -> list[slice]:
+        return [slice(0, level.weights.shape[-2]) for level in self.levels]
+
+    def _states(self, law: SequenceDistribution, state: State, first: int, ranges: list[slice]) -> list[State]:
+        """States at levels ``first, first + 1, ...`` of the lanes in ``ranges``, from ``state`` at level ``first``."""
+        lead = len(self._batch(law))
+        states = [state]
+        for t in range(first + 1, self.duration):
+            state = self._step(law, state, t, ranges[t - 1], ranges[t], lead)
+            states.append(state)
+        return states
+
+    def _step(self, law: SequenceDistribution, state: State, t: int, above: slice, lanes: slice, lead: int) -> State:
+        level = self.levels[t]
+        assert level.symbol is not None  # only the root level has none
+        if level.parent is not None:
+            parent = level.parent[..., lanes]
+            state = law.select(state, _lead(parent - above.start if above.start else parent, lead))
+        return law.update(state, _lead(level.symbol[..., lanes], lead))
+
+    def _evaluate(self, law: SequenceDistribution, by_position: bool) -> Tensor:
+        self._check(law)
+        replicates = max(law.batch_shape.numel(), 1)
+        if self.num_cells * replicates <= MAX_CELLS or self.layout == "forest":
+            states = self.walk(law)
+            return self._sum(law, states, 0, self._whole(), by_position)
+        return self._block(law, self._roots(law), 0, self._whole()[0], by_position, MAX_CELLS // replicates)
+
+    def _block(
+        self, law: SequenceDistribution, state: State, t: int, lanes: slice, by_position: bool, budget: int
+    ) -> Tensor:
+        """The sum over the subtrees of lanes at level ``t``: at once if small enough, else one level and two halves."""
+        ranges = self._descendants(t, lanes)
+        lead = len(self._batch(law))
+
+        def at_once() -> Tensor:
+            return self._sum(law, self._states(law, state, t, ranges), t, ranges, by_position)
+
+        if sum(r.stop - r.start for r in ranges[t:]) <= max(budget, self.duration):
+            return checkpoint(at_once, use_reentrant=False) if torch.is_grad_enabled() else at_once()
+        if lanes.stop - lanes.start > 1:
+            middle = (lanes.start + lanes.stop) // 2
+            halves = (slice(lanes.start, middle), slice(middle, lanes.stop))
+            parts = [(_lane_slice(state, lead, half, lanes.start), half) for half in halves]
+            first, second = (self._block(law, part, t, half, by_position, budget) for part, half in parts)
+            return first + second
+        here = self._sum(law, [state], t, ranges[: t + 1], by_position)
+        below = self._step(law, state, t + 1, lanes, ranges[t + 1], lead)
+        return here + self._block(law, below, t + 1, ranges[t + 1], by_position, budget)
+
+    def _descendants(self, t: int, lanes: slice) -> list[slice]:
+        """The range of lanes below ``lanes`` on every level from ``t`` on: lanes are sorted by parent."""
+        ranges = [slice(0, 0)] * t + [lanes]
+        for level in self.levels[t + 1 :]:
+            if level.parent is not None:
+                ends = torch.tensor([lanes.start, lanes.stop], device=level.parent.device)
+                lanes = slice(*torch.searchsorted(level.parent, ends).tolist())
+            ranges.append(lanes)
+        return ranges
+
+    def _sum(
+        self, law: SequenceDistribution, states: list[State], first: int, ranges: list[slice], by_position: bool
+    ) -> Tensor:
+        log_p = law.state_logits(states).log_softmax(-1)
+        weights, unseen = self._weights(log_p.dtype, first, ranges)
+        terms = weights * log_p.masked_fill(unseen, 0.0)
+        if not by_position:
+            return terms.sum((-2, -1))
+        lengths = [r.stop - r.start for r in ranges[first:]]
+        sums = torch.stack([part.sum((-2, -1)) for part in terms.split(lengths, -2)], -1)
+        return torch.nn.functional.pad(sums, (first, self.duration - first - len(lengths)))
+
+    def _weights(self, dtype: torch.dtype, first: int, ranges: list[slice]) -> tuple[Tensor, Tensor]:
+        """Weights of the given lanes, concatenated over levels, and where they are zero."""
+        whole = first == 0 and ranges == self._whole()
+        if whole and dtype in self._cast:
+            return self._cast[dtype]
+        parts = [level.weights[..., r, :] for level, r in zip(self.levels[first:], ranges[first:], strict=False)]
+        weights = torch.cat(parts, -2)
+        result = weights.to(dtype), weights == 0
+        if whole:
+            self._cast[dtype] = result
+        return result
+
+
+def _lead(index: Tensor, lead: int) -> Tensor:
+    """``index`` with leading dimensions of size 1 so that it stands for ``(*batch, lanes)``."""
+    return index.reshape((1,) * (lead + 1 - index.ndim) + index.shape)
+
+
+def _lane_slice(state: State, lead: int, lanes: slice, start: int) -> State:
+    index = (slice(None),) * lead + (slice(lanes.start - start, lanes.stop - start),)
+    return map_state(lambda tensor: tensor[index], state)
+

@@ -1,0 +1,206 @@
+"""Data: N words over k symbols, with their lengths, context and inputs; reading and writing them."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pgm_rnn.checks import InputError, check_alphabet, check_finite, check_symbols, reject
+
+
+class Sequences:
+    """``N`` words of at most ``T`` symbols each.
+
+    Args:
+        symbols: ``(N, T)`` of any integer dtype, torch or numpy, values in ``0..k-1``.
+        alphabet_size: the number ``k >= 2`` of symbols.
+        lengths: ``(N,)`` integers in ``1..T``: symbols from there on are padding, never checked, scored or seen.
+        context: ``(N, D)`` finite numbers, one vector per word.
+        inputs: ``(N, T, D)`` finite numbers, one vector per step.
+
+    Raises:
+        InputError: naming the argument, what was expected and what came.
+
+    Example:
+        >>> data = Sequences([[0, 1, 1], [1, 0, 1]], alphabet_size=2)
+        >>> len(data), data.duration
+        (2, 3)
+    """
+
+    def __init__(
+        self,
+        symbols: Tensor | np.ndarray | Sequence[Sequence[int]],
+        alphabet_size: int,
+        lengths: Tensor | np.ndarray | Sequence[int] | None = None,
+        context: Tensor | np.ndarray | None = None,
+        inputs: Tensor | np.ndarray | None = None,
+    ) -> None:
+        self.alphabet_size = check_alphabet(alphabet_size)
+        raw = as_tensor("symbols", symbols)
+        if raw.ndim != 2 or raw.shape[0] < 1 or raw.shape[1] < 1:
+            raise reject("symbols", "shape (N, T) with N and T at least 1", tuple(raw.shape))
+        self.lengths = None if lengths is None else _check_lengths(as_tensor("lengths", lengths), raw.shape)
+        if self.lengths is not None:
+            padding = torch.arange(raw.shape[1], device=raw.device) >= self.lengths.unsqueeze(-1)
+            raw = torch.where(padding, torch.zeros_like(raw), raw)
+        self.symbols = check_symbols("symbols", raw, self.alphabet_size)
+        self.context = _check_side("context", context, (len(self), None))
+        self.inputs = _check_side("inputs", inputs, (len(self), self.duration, None))
+
+    def __len__(self) -> int:
+        return self.symbols.shape[0]
+
+    @property
+    def duration(self) -> int:
+        return self.symbols.shape[1]
+
+    def __repr__(self) -> str:
+        extras = [name for name in ("lengths", "context", "inputs") if getattr(self, name) is not None]
+        return f"Sequences(N={len(self)}, T={self.duration}, k={self.alphabet_size}{', ' if extras else ''}{', '.join(extras)})"
+
+    def __getitem__(self, index: Tensor) -> Sequences:
+        """The words at the given positions (or under a boolean mask)."""
+        parts = (None if part is None else part[index] for part in (self.lengths, self.context, self.inputs))
+        return Sequences(self.symbols[index], self.alphabet_size, *parts)
+
+    def to(self, device: torch.device | str) -> Sequences:
+        """The same words on another device."""
+        parts = (None if part is None else part.to(device) for part in (self.lengths, self.context, self.inputs))
+        return Sequences(self.symbols.to(device), self.alphabet_size, *parts)
+
+    def split(self, share: float, seed: int) -> tuple[Sequences, Sequences]:
+        """Two parts, the second with about ``share`` of the words (at least one), by a seeded permutation."""
+        if len(self) < 2:
+            raise reject("sequences", "at least 2 words to split", len(self))
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).to(self.symbols.device)
+        count = min(max(round(share * len(self)), 1), len(self) - 1)
+        return self[order[count:]], self[order[:count]]
+
+    def fixed_length(self) -> Tensor:
+        """The symbols ``(N, T)``, for a law over words of one length.
+
+        Raises:
+            InputError: if the words have different lengths; :meth:`with_end` is the way out.
+        """
+        if self.lengths is not None and bool((self.lengths < self.duration).any()):
+            raise reject("sequences", "words of one length", f"lengths {int(self.lengths.min())}..{int(self.lengths.max())}", "use sequences.with_end()")
+        return self.symbols
+
+    def with_end(self) -> Sequences:
+        """The words over ``k + 1`` symbols and ``T + 1`` steps, ``k`` being an absorbing END that is also the padding.
+
+        >>> Sequences([[0, 1], [1, 0]], 2, lengths=[2, 1]).with_end().symbols.tolist()
+        [[0, 1, 2], [1, 2, 2]]
+        """
+        end = self.alphabet_size
+        lengths = torch.full((len(self),), self.duration) if self.lengths is None else self.lengths
+        symbols = torch.cat([self.symbols, self.symbols.new_full((len(self), 1), end)], -1)
+        over = torch.arange(self.duration + 1, device=symbols.device) >= lengths.to(symbols.device).unsqueeze(-1)
+        return Sequences(symbols.masked_fill(over, end), end + 1, context=self.context)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write to ``.csv`` (one word a line) or ``.npz`` (everything); the file appears whole or not at all."""
+        target = Path(path)
+        if target.suffix not in (".csv", ".npz"):
+            raise reject("path", "a name ending in .csv or .npz", repr(target.name))
+        temporary = target.with_name(f".{target.name}.{os.getpid()}{target.suffix}")
+        try:
+            if target.suffix == ".csv":
+                temporary.write_text(self.to_csv())
+            else:
+                parts = {name: getattr(self, name) for name in ("symbols", "lengths", "context", "inputs")}
+                arrays = {name: part.cpu().numpy() for name, part in parts.items() if part is not None}
+                np.savez_compressed(temporary, alphabet_size=np.array(self.alphabet_size), **arrays)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def to_csv(self) -> str:
+        """One word a line, symbols separated by commas."""
+        lengths = [self.duration] * len(self) if self.lengths is None else self.lengths.tolist()
+        rows = zip(self.symbols.tolist(), lengths, strict=True)
+        return "".join(",".join(map(str, row[:length])) + "\n" for row, length in rows)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str], alphabet_size: int | None = None) -> Sequences:
+        """Read a ``.csv`` (one word a line, ragged lines become lengths) or a ``.npz`` that :meth:`write` made.
+
+        ``alphabet_size`` defaults to the file's own, or for CSV to the largest symbol plus one (at least 2).
+        """
+        source = Path(path)
+        if not source.is_file():
+            raise reject("data", "a file", repr(str(source)))
+        return _read_npz(source, alphabet_size) if source.suffix == ".npz" else _read_csv(source, alphabet_size)
+
+
+def as_tensor(argument: str, values: Tensor | np.ndarray | Sequence) -> Tensor:
+    """``values`` as a tensor, or an :class:`InputError` that names the argument."""
+    try:
+        if isinstance(values, Tensor):
+            return values
+        array = np.asarray(values)
+        return torch.from_numpy(array.astype(np.int64) if array.dtype.kind == "u" else np.ascontiguousarray(array))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise reject(argument, "a rectangular array of numbers", f"{type(values).__name__} ({error})") from None
+
+
+def _check_lengths(lengths: Tensor, shape: torch.Size) -> Tensor:
+    if lengths.shape != shape[:1]:
+        raise reject("lengths", f"shape ({shape[0]},)", tuple(lengths.shape))
+    if lengths.dtype.is_floating_point or lengths.dtype == torch.bool:
+        raise reject("lengths", "integers", f"dtype {str(lengths.dtype).removeprefix('torch.')}")
+    if int(lengths.min()) < 1 or int(lengths.max()) > shape[1]:
+        raise reject("lengths", f"integers in 1..{shape[1]}", f"{int(lengths.min())}..{int(lengths.max())}")
+    return lengths.long()
+
+
+def _check_side(argument: str, values: Tensor | np.ndarray | None, shape: tuple[int | None, ...]) -> Tensor | None:
+    if values is None:
+        return None
+    tensor = as_tensor(argument, values)
+    fits = tensor.ndim == len(shape) and all(want in (None, got) for want, got in zip(shape, tensor.shape, strict=True))
+    if not fits:
+        raise reject(argument, "shape (" + ", ".join("D" if n is None else str(n) for n in shape) + ")", tuple(tensor.shape))
+    return check_finite(argument, tensor)
+
+
+def _read_npz(path: Path, alphabet_size: int | None) -> Sequences:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        symbols = arrays["symbols"]
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise reject("data", "an .npz file with an integer array `symbols`", f"{path.name} ({error})") from None
+    size = alphabet_size or int(arrays.get("alphabet_size", max(int(symbols.max(initial=1)), 1) + 1))
+    return Sequences(symbols, size, *(arrays.get(name) for name in ("lengths", "context", "inputs")))
+
+
+def _read_csv(path: Path, alphabet_size: int | None) -> Sequences:
+    words: list[list[int]] = []
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            rows = [(number, row) for number, row in enumerate(csv.reader(file), 1) if row]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise reject("data", "a text file of comma-separated integers", f"{path.name} ({error})") from None
+    for number, row in rows:
+        try:
+            words.append([int(field) for field in row])
+        except ValueError:
+            raise reject("data", "integer symbols separated by commas", f"{','.join(row)[:40]!r} on line {number} of {path.name}") from None
+    if not words:
+        raise reject("data", "at least one word", f"no line with symbols in {path.name}")
+    lengths = [len(word) for word in words]
+    padded = torch.zeros(len(words), max(lengths), dtype=torch.long)
+    for row_index, word in enumerate(words):
+        padded[row_index, : len(word)] = torch.tensor(word)
+    size = alphabet_size or max(int(padded.max()) + 1, 2)
+    return Sequences(padded, size, lengths if min(lengths) < max(lengths) else None)
+
+
+__all__ = ["InputError", "Sequences", "as_tensor"]

@@ -1,0 +1,195 @@
+"""How the levels of a prefix tree are built, and which of three layouts needs the least work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pgm_rnn.checks import check_budget, check_name, reject
+from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.lanes import map_state
+from pgm_rnn.sequences import Sequences
+
+LAYOUT_COST = {"union": 1.0, "forest": 1.3, "batch": 0.9}
+"""Relative cost of one cell: gathering a lane per replicate is dearer than one shared gather, and none is cheapest."""
+
+MAX_CELLS = 2**19
+"""States that are evaluated at once; what is larger goes in blocks, so memory stays bounded."""
+
+GROW_LANES = 2**15
+"""Lanes whose children are computed at once while a law's tree grows."""
+
+
+class Level(NamedTuple):
+    """The prefixes of one length, as lanes sorted by parent and then by symbol.
+
+    ``parent`` (lanes,) or (R, lanes): the lane of the prefix without its last symbol; None where it is the same lane.
+    ``symbol`` of the same shape: that last symbol, None at the root. ``weights`` (lanes, k) or (R, lanes, k): the
+    share of the data, or the probability, of the prefix followed by each symbol.
+    """
+
+    parent: Tensor | None
+    symbol: Tensor | None
+    weights: Tensor
+
+    def alone(self) -> Level:
+        """The level of a single data set, without the replicate axis."""
+        return Level(*(part if part is None or part.ndim < 2 else part.squeeze(0) for part in self))
+
+
+class Structure(NamedTuple):
+    """One level of a set of distinct prefixes: ``node`` (M,) is the lane of every word."""
+
+    node: Tensor
+    width: int
+    parent: Tensor | None
+    symbol: Tensor | None
+
+
+def levels_of_words(sets: Sequence[Sequences], layout: str | None) -> tuple[list[Level], int, str]:
+    """The levels for ``R`` data sets, the number of distinct prefixes in all of them, and the layout."""
+    words, owner, alphabet_size = _gather(sets)
+    totals = torch.tensor([len(data) for data in sets], device=words.device)
+    union, num_nodes = _structure(words, torch.zeros_like(owner), 1, alphabet_size)
+    forest = union if len(sets) == 1 else _structure(words, owner, len(sets), alphabet_size)[0]
+    if layout is None:
+        layout = _cheapest(union, forest, totals)
+    check_name("layout", layout, LAYOUT_COST)
+    if layout == "union":
+        levels = _union(words, owner, union, totals, alphabet_size)
+    elif layout == "forest":
+        levels = _forest(words, forest, totals, alphabet_size)
+    else:
+        levels = _batch(words, totals, alphabet_size)
+    return levels, num_nodes, layout
+
+
+def levels_of_law(law: SequenceDistribution, max_nodes: int) -> tuple[list[Level], int]:
+    """The levels of all words of positive probability under ``law``, and the number of their prefixes."""
+    way_out = "use a smaller duration, or score with num_sequences"
+    check_budget("duration", law.support_size(), max_nodes, "words in the prefix tree", way_out)
+    batch = law.batch_shape[:-1]
+    with torch.no_grad():
+        state = law.initial_state((*batch, 1))
+        mass = law.next_logits(state).new_zeros(*batch, 1).double()  # log-probability of every lane
+        levels, num_nodes = [], 0
+        parent = symbol = None
+        for t in range(law.duration):
+            log_p = mass.unsqueeze(-1) + law.next_logits(state).double().log_softmax(-1)
+            levels.append(Level(parent, symbol, log_p.exp()))
+            edge = (levels[-1].weights > 0).flatten(0, -3).any(0) if batch else levels[-1].weights > 0
+            num_nodes += int(edge.sum())
+            check_budget("duration", num_nodes, max_nodes, "prefixes in the tree", way_out)
+            if t + 1 == law.duration:
+                break
+            parent, symbol = edge.nonzero(as_tuple=True)
+            mass = log_p[..., parent, symbol]
+            lead = (1,) * len(batch)
+            parts = [
+                law.update(law.select(state, p.reshape(*lead, -1)), s.reshape(*lead, -1))
+                for p, s in zip(parent.split(GROW_LANES), symbol.split(GROW_LANES), strict=True)
+            ]
+            state = _concatenate(parts, len(batch))
+    return levels, num_nodes
+
+
+def _concatenate(states: list, lane: int):  # type: ignore[no-untyped-def]  # a state is opaque
+    """States with the same shared ints, joined along their lanes."""
+    if isinstance(states[0], tuple):
+        parts = [_concatenate(list(column), lane) for column in zip(*states, strict=True)]
+        return type(states[0])(*parts) if hasattr(states[0], "_fields") else tuple(parts)
+    return torch.cat(states, lane) if isinstance(states[0], Tensor) else states[0]
+
+
+def _gather(sets: Sequence[Sequences]) -> tuple[Tensor, Tensor, int]:
+    """All words under each other ``(M, T)``, the data set of each ``(M,)``, and k."""
+    if not sets:
+        raise reject("sequences", "at least one data set", "an empty list")
+    for data in sets:
+        if not isinstance(data, Sequences):
+            raise reject("sequences", "Sequences or a list of them", type(data).__name__)
+        shape = (sets[0].duration, sets[0].alphabet_size)
+        if (data.duration, data.alphabet_size) != shape:
+            raise reject("sequences", f"T={shape[0]} and k={shape[1]} in every data set", repr(data))
+    words = torch.cat([data.fixed_length() for data in sets])
+    owner = torch.arange(len(sets)).repeat_interleave(torch.tensor([len(data) for data in sets])).to(words.device)
+    return words, owner, sets[0].alphabet_size
+
+
+def _structure(words: Tensor, node: Tensor, width: int, k: int) -> tuple[list[Structure], int]:
+    """The distinct prefixes level by level, from ``width`` roots, and their number without the roots."""
+    levels, num_nodes = [Structure(node, width, None, None)], 0
+    for t in range(words.shape[1]):
+        code = node * k + words[:, t]
+        present = torch.zeros(width * k, dtype=torch.bool, device=words.device).index_fill_(0, code, True)
+        edges = present.nonzero().squeeze(-1)
+        num_nodes += len(edges)
+        if t + 1 < words.shape[1]:
+            node, width = (present.cumsum(0) - 1)[code], len(edges)
+            levels.append(Structure(node, width, edges // k, edges % k))
+    return levels, num_nodes
+
+
+def _cheapest(union: list[Structure], forest: list[Structure], totals: Tensor) -> str:
+    """The layout with the fewest predicted cells, each weighted by its cost."""
+    replicates = len(totals)
+    cells = {
+        "union": replicates * sum(level.width for level in union),
+        "forest": replicates * sum(int(counts.max()) for _, counts in _owners(forest, replicates)),
+        "batch": replicates * int(totals.max()) * len(union),
+    }
+    return min(cells, key=lambda layout: LAYOUT_COST[layout] * cells[layout])
+
+
+def _owners(forest: list[Structure], replicates: int) -> list[tuple[Tensor, Tensor]]:
+    """For every level of a forest the data set of each lane, and the number of lanes of each data set."""
+    owner = torch.arange(replicates, device=forest[0].node.device)
+    result = []
+    for level in forest:
+        owner = owner if level.parent is None else owner[level.parent]
+        result.append((owner, torch.bincount(owner, minlength=replicates)))
+    return result
+
+
+def _union(words: Tensor, owner: Tensor, union: list[Structure], totals: Tensor, k: int) -> list[Level]:
+    replicates, levels = len(totals), []
+    for t, level in enumerate(union):
+        code = (owner * level.width + level.node) * k + words[:, t]
+        counts = torch.bincount(code, minlength=replicates * level.width * k).reshape(replicates, level.width, k)
+        levels.append(Level(level.parent, level.symbol, _shares(counts, totals)))
+    return levels
+
+
+def _forest(words: Tensor, forest: list[Structure], totals: Tensor, k: int) -> list[Level]:
+    """Every data set's own levels side by side, padded to the widest with lanes of weight zero below lane 0."""
+    replicates, levels, place = len(totals), [], torch.zeros_like(totals)
+    for t, (level, (owner, counts)) in enumerate(zip(forest, _owners(forest, replicates), strict=True)):
+        width = int(counts.max())
+        above, place = place, torch.arange(level.width, device=owner.device) - (counts.cumsum(0) - counts)[owner]
+        lane = owner * width + place  # where each prefix stands in the padded (R, width) level
+        code = lane[level.node] * k + words[:, t]
+        weights = torch.bincount(code, minlength=replicates * width * k).reshape(replicates, width, k)
+        parent = symbol = None
+        if level.parent is not None and level.symbol is not None:
+            blank = torch.zeros(replicates * width, dtype=torch.long, device=owner.device)
+            parent = blank.index_copy(0, lane, above[level.parent]).reshape(replicates, width)
+            symbol = blank.index_copy(0, lane, level.symbol).reshape(replicates, width)
+        levels.append(Level(parent, symbol, _shares(weights, totals)))
+    return levels
+
+
+def _batch(words: Tensor, totals: Tensor, k: int) -> list[Level]:
+    """One lane per word at every level: nothing is shared and nothing is gathered."""
+    sets = words.split(totals.tolist())
+    padded = torch.nn.utils.rnn.pad_sequence(list(sets), batch_first=True)  # (R, N, T)
+    real = torch.arange(padded.shape[1], device=words.device) < totals.unsqueeze(-1)  # (R, N)
+    one_hot = torch.nn.functional.one_hot(padded, k) * real[..., None, None]  # (R, N, T, k)
+    symbols = [None, *padded.unbind(-1)[:-1]]
+    return [Level(None, symbol, _shares(one_hot[:, :, t], totals)) for t, symbol in enumerate(symbols)]
+
+
+def _shares(counts: Tensor, totals: Tensor) -> Tensor:
+    return counts.double() / totals.reshape(-1, 1, 1)
