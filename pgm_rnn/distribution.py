@@ -19,7 +19,7 @@ from pgm_rnn.checks import (
     check_words,
     reject,
 )
-from pgm_rnn.lanes import State, map_state, select_lanes
+from pgm_rnn.lanes import State, expand_lanes, map_state, select_lanes
 
 
 class SequenceDistribution(TorchDistribution):
@@ -185,8 +185,7 @@ class Continuation(SequenceDistribution):
         self._state = state
 
     def initial_state(self, shape: Sequence[int]) -> State:
-        lead = len(self._lanes)
-        return map_state(lambda tensor: tensor.expand(*shape, *tensor.shape[lead:]), self._state)
+        return expand_lanes(self._state, len(self._lanes), shape)
 
     def next_logits(self, state: State) -> Tensor:
         return self.law.next_logits(state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,11 @@ def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
         parts = [map_state(function, part) for part in state]
         return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
     return state
+
+
+def expand_lanes(state: State, lead: int, shape: Sequence[int]) -> State:
+    """A state whose ``lead`` leading dimensions are broadcast to ``shape``."""
+    return map_state(lambda tensor: tensor.expand(*shape, *tensor.shape[lead:]), state)
 
 
 def select_lanes(tensor: Tensor, parent: Tensor) -> Tensor:

@@ -1,0 +1,43 @@
+"""A prior on the weights of a model, which makes its Pyro programs Bayesian."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyro
+import pyro.distributions as dist
+from torch.func import functional_call
+
+from pgm_rnn.checks import check_number
+from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.family import Family
+from pgm_rnn.programs import LawBuilder
+
+
+def bayesian(model: Family, prior_scale: float = 1.0) -> LawBuilder:
+    r"""The family of ``model`` with weights drawn anew at every call, :math:`\theta_i \sim \mathcal N(0, \sigma^2)`.
+
+    Every parameter is one site with the parameter's own name and shape, replicates included. The model itself is
+    unchanged: a posterior draw ``{"U": ..., "W": ...}`` gives a law by ``torch.func.functional_call(model, draw, (T,))``.
+
+    Args:
+        model: its parameters' names, shapes, dtype and device are those of the sites; its values are not used.
+        prior_scale: the standard deviation :math:`\sigma > 0` of every weight.
+
+    Example:
+        >>> from pgm_rnn.models import Recurrent
+        >>> from pgm_rnn.programs import stepwise
+        >>> trace = pyro.poutine.trace(stepwise).get_trace(bayesian(Recurrent(2, 4)), duration=1)
+        >>> trace.stochastic_nodes[:5]
+        ['U', 'W', 'V', 'b', 'c']
+    """
+    scale = check_number("prior_scale", prior_scale, 0.0, float("inf"), open_ends=True)
+
+    def family(duration: int, **sides: Any) -> SequenceDistribution:
+        weights = {}
+        for name, parameter in model.named_parameters():
+            prior = dist.Normal(parameter.new_zeros(()), scale).expand(parameter.shape).to_event(parameter.ndim)
+            weights[name] = pyro.sample(name, prior)
+        return functional_call(model, weights, (duration,), sides)
+
+    return family
