@@ -1,0 +1,16 @@
+"""Every test starts with an empty Pyro store, a fixed seed and Pyro's validation on, and leaves none of it behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyro
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def clean_pyro() -> Iterator[None]:
+    with torch.random.fork_rng(), pyro.validation_enabled(True), pyro.get_param_store().scope():
+        torch.manual_seed(0)
+        yield

@@ -1,0 +1,136 @@
+"""Every family of the two registries, once, with what the invariants need to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import torch
+
+from pgm_rnn.family import Family
+from pgm_rnn.models import MODELS
+from pgm_rnn.processes import PROCESSES
+
+
+@dataclass(frozen=True)
+class Case:
+    """One family at one setting.
+
+    ``order``: how many past symbols the traced graph shows at each step, None for all of them.
+    ``forbidden``: the family gives some words probability zero although its logits are parameters.
+    """
+
+    name: str
+    duration: int
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    dtype: torch.dtype = torch.float64
+    order: int | None = None
+    forbidden: bool = False
+
+    @property
+    def is_process(self) -> bool:
+        return self.name in PROCESSES
+
+    @property
+    def tolerance(self) -> float:
+        """What sums of some hundred rounded terms may differ by."""
+        return 1e-10 if self.dtype == torch.float64 else 2e-4
+
+    def build(self) -> Family:
+        family = (PROCESSES | MODELS)[self.name](**self.arguments).to(self.dtype)
+        randomise(family)
+        if self.forbidden:
+            forbid(family)
+        return family
+
+    def __str__(self) -> str:
+        arguments = ",".join(f"{key}={value}" for key, value in self.arguments.items())
+        precision = str(self.dtype).removeprefix("torch.float")
+        return f"{self.name}({arguments})-T{self.duration}-f{precision}{'-forbidden' if self.forbidden else ''}"
+
+
+@torch.no_grad()
+def randomise(family: Family, scale: float = 0.7) -> None:
+    """Parameters drawn from one fixed seed, so that no two symbols, contexts or replicates are alike."""
+    generator = torch.Generator().manual_seed(1)
+    for parameter in family.parameters():
+        parameter.copy_(scale * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+
+
+@torch.no_grad()
+def forbid(family: Family) -> None:
+    """Make the last symbol impossible wherever the first parameter row decides, by a logit of ``-inf``."""
+    logits = dict(family.named_parameters()).get("logits")
+    if logits is None:
+        family.get_parameter("c")[..., -1] = -torch.inf
+    else:
+        logits[..., :2, -1] = -torch.inf
+
+
+PROCESS_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
+    "biased-coin": [{}, {"p": 0.3}],
+    "even": [{}],
+    "golden-mean": [{"p": 0.4}],
+    "markov": [{}],
+    "mess3": [{}],
+    "nemo": [{}],
+    "noisy-random-phase-slip": [{}],
+    "periodic": [{}],
+    "random-machine": [{}],
+    "random-markov": [{}],
+    "rrxor": [{}],
+    "simple-nonunifilar": [{}],
+    "zero-one-random": [{}],
+}
+"""Arguments of each process; an empty dict is its defaults."""
+
+MODEL_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
+    "tabular": [{}],
+    "markov": [{"order": 1}, {"order": 2}, {"order": 0}],
+    "recurrent": [{"hidden_dim": 4}],
+}
+"""Arguments of each model beside ``alphabet_size``, ``replicates`` and, for the table, ``duration``."""
+
+SETTINGS = [
+    (2, 6, None, torch.float64),
+    (3, 2, 3, torch.float64),
+    (5, 1, 1, torch.float64),
+    (2, 1, 3, torch.float32),
+    (3, 6, 1, torch.float32),
+    (5, 2, None, torch.float32),
+]
+"""k, T, replicates and dtype: every pair of values of any two of them that differ in kind stands in some row."""
+
+
+def process_cases() -> list[Case]:
+    shapes = ((6, torch.float64), (2, torch.float32), (1, torch.float64))
+    listed = [(name, arguments) for name, choices in PROCESS_ARGUMENTS.items() for arguments in choices]
+    return [Case(name, T, arguments, dtype) for (name, arguments), (T, dtype) in product(listed, shapes)]
+
+
+def model_cases() -> list[Case]:
+    listed = [(name, arguments) for name, choices in MODEL_ARGUMENTS.items() for arguments in choices]
+    return [model_case(name, arguments, *setting) for (name, arguments), setting in product(listed, SETTINGS)]
+
+
+def model_case(
+    name: str,
+    arguments: Mapping[str, Any],
+    k: int,
+    duration: int,
+    replicates: int | None,
+    dtype: torch.dtype = torch.float64,
+    forbidden: bool = False,
+) -> Case:
+    own = {"duration": duration} if name == "tabular" else {}
+    arguments = {"alphabet_size": k, **own, **arguments, "replicates": replicates}
+    return Case(name, duration, arguments, dtype, arguments.get("order"), forbidden)
+
+
+CASES = process_cases() + model_cases()
+FORBIDDING = [model_case(name, choices[0], 3, 3, R, forbidden=True) for name, choices in MODEL_ARGUMENTS.items() for R in (None, 2)]
+LONG = [case for case in CASES if case.duration > 1]
+MODELS_LONG = [case for case in LONG if not case.is_process]
+GRAPHS = [case for case in CASES if case.duration == 6]
