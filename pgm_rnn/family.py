@@ -65,6 +65,15 @@ class Family(nn.Module):
         """Parameters of one replicate, as Python ints."""
         raise NotImplementedError(f"{type(self).__name__} is abstract")
 
+    @property
+    def has_choices(self) -> bool:
+        """Whether fitting has settings to choose, for which it wants held-out words."""
+        return True
+
+    def with_replicates(self, replicates: int | None) -> Family:
+        """A fresh family with the same settings and that many replicates."""
+        return type(self)(**{**self.configuration(), "replicates": replicates})
+
     def replicate(self, index: int) -> Self:
         """Replicate ``index`` alone, as a family without a replicate axis."""
         if self.replicates is None:
@@ -72,6 +81,6 @@ class Family(nn.Module):
         index = check_integer("replicate", index, 0, self.replicates - 1)
         alone = copy.copy(self)
         alone.replicates = None
-        alone._parameters = {name: None if p is None else nn.Parameter(p.detach()[index].clone()) for name, p in self._parameters.items()}
-        alone._buffers = {name: None if b is None else b[index].clone() for name, b in self._buffers.items()}
+        alone._parameters = {name: nn.Parameter(p.detach()[index].clone()) for name, p in self.named_parameters()}
+        alone._buffers = {name: buffer[index].clone() for name, buffer in self.named_buffers()}
         return alone

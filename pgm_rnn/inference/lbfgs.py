@@ -19,7 +19,8 @@ class BatchedLBFGS:
     shortens its step by quadratic interpolation. So no row waits for another, and each row's path is what it would
     be alone.
 
-    Source: Nocedal and Wright, *Numerical Optimization* (2006), algorithms 7.4 (two-loop recursion) and 3.1, 3.5.
+    Source: Nocedal and Wright, *Numerical Optimization* (2006), section 7.2, theorem 7.4 (compact form),
+    and algorithm 3.1 with the interpolation (3.57).
 
     Args:
         objective: see :data:`Objective`.
@@ -35,9 +36,9 @@ class BatchedLBFGS:
         self.points = points.detach().clone()
         self.values, self.gradients = objective(self.points)
         batch, size = points.shape
-        self._moves = points.new_zeros(memory, batch, size)
-        self._turns = points.new_zeros(memory, batch, size)
-        self._rho = points.new_zeros(memory, batch)
+        self._moves = points.new_zeros(batch, memory, size)
+        self._turns = points.new_zeros(batch, memory, size)
+        self._learned = torch.zeros(batch, dtype=torch.long, device=points.device)
         self._scale = 1.0 / self.gradients.norm(dim=-1).clamp_min(1.0)
         self._direction = -self._scale.unsqueeze(-1) * self.gradients
         self._length = torch.ones_like(self.values)
@@ -72,11 +73,11 @@ class BatchedLBFGS:
         curvature = (move * turn).sum(-1)
         size = (turn * turn).sum(-1)
         learn = accept & (curvature > 1e-12 * size.sqrt() * (move * move).sum(-1).sqrt())
-        row = learn.unsqueeze(-1)
+        slot = (self._learned % self._moves.shape[1])[:, None, None].expand(-1, 1, move.shape[-1])
         for memory, new in ((self._moves, move), (self._turns, turn)):
-            memory.copy_(torch.where(row, torch.cat([memory[1:], new.unsqueeze(0)]), memory))
-        rho = torch.where(learn, 1.0 / curvature, 0.0)
-        self._rho = torch.where(learn, torch.cat([self._rho[1:], rho.unsqueeze(0)]), self._rho)
+            kept = memory.gather(1, slot)
+            memory.scatter_(1, slot, torch.where(learn[:, None, None], new.unsqueeze(1), kept))
+        self._learned += learn
         self._scale = torch.where(learn, curvature / size.clamp_min(1e-300), self._scale)
 
     def _backtrack(self, rows: Tensor, values: Tensor, slope: Tensor) -> None:
@@ -86,23 +87,30 @@ class BatchedLBFGS:
         factor = torch.where(torch.isfinite(wanted), wanted, 0.1).clamp(0.1, 0.5)
         self._length = torch.where(rows, self._length * factor, self._length)
         short = rows & (self._length < self.SHORTEST)
-        fresh = short & (self._rho.abs().sum(0) > 0)  # forget what misled the direction, once, then give up
+        fresh = short & self._moves.any(-1).any(-1)  # forget what misled the direction, once, then give up
         self.stuck |= short & ~fresh
-        keep = (~fresh).to(self.points.dtype)
-        self._rho = self._rho * keep
+        for memory in (self._moves, self._turns):
+            memory.masked_fill_(fresh[:, None, None], 0.0)
         self._direction = torch.where(fresh.unsqueeze(-1), -self._scale.unsqueeze(-1) * self.gradients, self._direction)
         self._length = torch.where(fresh, 1.0, self._length)
 
     def _quasi_newton(self) -> Tensor:
-        """The two-loop recursion; empty memory (rho = 0) is skipped by arithmetic."""
-        q = self.gradients
-        alphas = []
-        for move, turn, rho in zip(reversed(self._moves), reversed(self._turns), reversed(self._rho), strict=True):
-            alpha = rho * (move * q).sum(-1)
-            q = q - alpha.unsqueeze(-1) * turn
-            alphas.append(alpha)
-        q = q * self._scale.unsqueeze(-1)
-        for move, turn, rho, alpha in zip(self._moves, self._turns, self._rho, reversed(alphas), strict=True):
-            beta = rho * (turn * q).sum(-1)
-            q = q + (alpha - beta).unsqueeze(-1) * move
-        return -q
+        r"""Minus the inverse Hessian's compact form times the gradient; an empty slot acts as an identity row.
+
+        .. math:: H = \gamma I + [S, \gamma Y] \begin{pmatrix} A^{-T}(D + \gamma Y^T Y) A^{-1} & -A^{-T} \\
+                  -A^{-1} & 0 \end{pmatrix} [S, \gamma Y]^T, \quad A = \mathrm{upper}(S^T Y),\; D = \mathrm{diag}(A).
+        """
+        moves, turns, gamma = self._moves, self._turns, self._scale[:, None, None]  # (B, m, P), (B, 1, 1)
+        slots = torch.arange(moves.shape[1], device=moves.device)
+        by_age = ((self._learned.unsqueeze(-1) + slots) % len(slots)).unsqueeze(-1)  # (B, m, 1): oldest slot first
+        by_slot = ((slots - self._learned.unsqueeze(-1)) % len(slots)).unsqueeze(-1)
+        gradient = self.gradients.unsqueeze(-1)
+        products = (moves @ turns.mT).gather(1, by_age.expand(-1, -1, len(slots)))
+        upper = products.gather(2, by_age.mT.expand(-1, len(slots), -1)).triu()
+        diagonal = upper.diagonal(dim1=-2, dim2=-1).unsqueeze(-1)
+        upper = upper + torch.diag_embed((diagonal == 0).squeeze(-1).to(upper.dtype))
+        inner = torch.linalg.solve_triangular(upper, (moves @ gradient).gather(1, by_age), upper=True)
+        turned = gamma * (turns.mT @ inner.gather(1, by_slot) - gradient)  # (B, P, 1)
+        right = diagonal * inner + (turns @ turned).gather(1, by_age)
+        outer = torch.linalg.solve_triangular(upper.mT, right, upper=False).gather(1, by_slot)
+        return (turned - moves.mT @ outer).squeeze(-1)

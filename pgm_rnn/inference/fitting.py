@@ -1,0 +1,133 @@
+"""fit: one signature for every model and every kind of data."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+
+from pgm_rnn.checks import check_integer, reject
+from pgm_rnn.devices import resolve_device
+from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.family import Family
+from pgm_rnn.inference.counting import fit_counting
+from pgm_rnn.inference.gradient import fit_gradient
+from pgm_rnn.inference.result import Fit
+from pgm_rnn.models.rows import RowsFamily
+from pgm_rnn.prefix_tree import PrefixTree
+from pgm_rnn.progress import progress_bar
+from pgm_rnn.sequences import Sequences
+
+Data = Sequences | Sequence[Sequences] | PrefixTree | SequenceDistribution
+
+HELD_OUT_SHARE = 0.2
+"""The share of a data set's words on which its settings are chosen."""
+
+MAX_STEPS = 4000
+"""Evaluations of the gradient at most, unless the caller says otherwise."""
+
+
+def fit(
+    model: Family,
+    data: Data,
+    *,
+    validation: Data | None = None,
+    max_steps: int | None = None,
+    restarts: int = 4,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    progress: bool = False,
+) -> Fit:
+    r"""Fit a copy of ``model`` by maximum likelihood.
+
+    On a law, or on a prefix tree, the likelihood is exact and is driven to convergence; the restart with the lowest
+    training loss is kept. On sequences whatever is tuned (stopping, restart and weight decay of a network, pseudocount
+    and order of a table where they are None) is chosen on a seeded split of the same words, or on ``validation``.
+
+    Args:
+        model: any model of :data:`pgm_rnn.models.MODELS`.
+        data: Sequences, a list of R of them, a PrefixTree, or a law, such as ``process(duration)``.
+        validation: words to choose on, in place of a split.
+        max_steps: evaluations of a gradient at most (default 4000); counting ignores it.
+        restarts: starting points, from seeds of their own; an inner axis, so R results come back.
+        seed: of the split and of the starting points. Each of a list of data sets uses it as it would alone;
+            replicates on one and the same data use seed, seed + 1, ...
+        device: where to compute (default: where the model is).
+        dtype: of the parameters (default float64, and float32 on a GPU).
+        progress: show a bar with the time left, if there is a terminal.
+
+    Raises:
+        InputError: if data and model do not go together, or an argument is out of range.
+
+    Example:
+        >>> from pgm_rnn import models, processes
+        >>> even = processes.even()
+        >>> result = fit(models.Markov(2, order=1), even(4))
+        >>> bool(result.losses[-1] > even.block_entropy(4))
+        True
+    """
+    max_steps = check_integer("max_steps", MAX_STEPS if max_steps is None else max_steps, 1)
+    restarts, seed = check_integer("restarts", restarts, 1), check_integer("seed", seed, 0)
+    where = next(model.parameters()).device if device is None else resolve_device(device)
+    tree = as_tree("data", data, where)
+    model = _prepare(model, tree, where, dtype)
+    split = _split(data, tree, validation, seed, where) if model.has_choices else None
+    if isinstance(model, RowsFamily):
+        result = fit_counting(model, tree, split)
+    else:
+        part, held_out = (tree, None) if split is None else split
+        with progress_bar("fit", progress) as report:
+            result = fit_gradient(
+                model, part, held_out, max_steps=max_steps, restarts=restarts, seed=seed, progress=report
+            )
+    return result if model.replicates is not None else result.alone()
+
+
+def as_tree(argument: str, data: Data, device: torch.device) -> PrefixTree:
+    """Any kind of data as a prefix tree."""
+    if isinstance(data, PrefixTree):
+        return data.to(device)
+    if isinstance(data, SequenceDistribution):
+        return PrefixTree.from_law(data).to(device)
+    if isinstance(data, Sequences) or (isinstance(data, Sequence) and all(isinstance(part, Sequences) for part in data)):
+        return PrefixTree.from_sequences(data).to(device)
+    expected = "Sequences, a list of Sequences, a PrefixTree or a law"
+    way_out = "call it with a duration to get its law" if isinstance(data, Family) else ""
+    raise reject(argument, expected, type(data).__name__, way_out)
+
+
+def _prepare(model: Family, tree: PrefixTree, device: torch.device, dtype: torch.dtype | None) -> Family:
+    """A copy of the model with the data's replicates, on its device."""
+    if model.alphabet_size != tree.alphabet_size:
+        raise reject("model", f"alphabet_size {tree.alphabet_size}, as in the data", model.alphabet_size)
+    if tree.replicates not in (None, model.replicates):
+        if model.replicates is not None:
+            raise reject("model", f"replicates {tree.replicates}, as there are data sets", model.replicates)
+        model = model.with_replicates(tree.replicates)
+    if dtype is None:
+        dtype = torch.float64 if device.type == "cpu" else torch.float32
+    return copy.deepcopy(model).to(device=device, dtype=dtype)
+
+
+def _split(
+    data: Data, tree: PrefixTree, validation: Data | None, seed: int, device: torch.device
+) -> tuple[PrefixTree, PrefixTree] | None:
+    """What to train on while choosing, and what to choose on; None where there is nothing to choose on."""
+    if validation is not None:
+        held_out = as_tree("validation", validation, device)
+        if (held_out.duration, held_out.alphabet_size) != (tree.duration, tree.alphabet_size):
+            raise reject("validation", f"words with T={tree.duration} and k={tree.alphabet_size}", f"T={held_out.duration} and k={held_out.alphabet_size}")
+        if held_out.replicates not in (None, tree.replicates):
+            raise reject("validation", f"{tree.replicates or 1} data sets, as in data", held_out.replicates)
+        return tree, held_out
+    if isinstance(data, PrefixTree | SequenceDistribution):
+        return None
+    sets = [data] if isinstance(data, Sequences) else list(data)
+    if min(len(part) for part in sets) < 2:
+        return None  # a single word cannot be split
+    halves = [part.split(HELD_OUT_SHARE, seed) for part in sets]
+    parts = [first for first, _ in halves], [second for _, second in halves]
+    first, second = (PrefixTree.from_sequences(part[0] if isinstance(data, Sequences) else part) for part in parts)
+    return first.to(device), second.to(device)

@@ -1,0 +1,142 @@
+"""Maximum likelihood by gradients: all replicates, restarts and weight decays of a model in one batched descent."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from pgm_rnn.checks import reject
+from pgm_rnn.family import Family
+from pgm_rnn.inference.descent import Descent, Loss, descend, stack
+from pgm_rnn.inference.result import Fit
+from pgm_rnn.prefix_tree import PrefixTree
+from pgm_rnn.progress import Report
+from pgm_rnn.tree_layout import MAX_CELLS
+
+WEIGHT_DECAYS = (0.0, 3.0, 10.0)
+"""Precisions of the Gaussian prior on the parameters that held-out words choose between."""
+
+
+class Problem:
+    r"""Training ``J`` variants of a model on ``R`` data sets: points ``(J * R, P)`` to values and gradients.
+
+    The value of a row is :math:`-\sum_w \hat P(w) \log Q_\theta(w) + \frac{\lambda}{2 N} |\theta|^2` in nats per word:
+    minus the log-posterior per word under a Gaussian prior of precision :math:`\lambda`, which vanishes as N grows.
+    """
+
+    def __init__(self, model: Family, tree: PrefixTree, decays: Tensor) -> None:
+        self.model, self.tree = model, tree
+        self.names = [name for name, _ in model.named_parameters()]
+        self.lead = (len(decays), *model.lead)
+        self.shapes = [parameter.shape[len(model.lead) :] for parameter in model.parameters()]
+        self.sizes = [shape.numel() for shape in self.shapes]
+        penalty = decays.reshape(-1, *(1,) * len(model.lead)) / (2.0 * tree.totals)
+        self.penalty = penalty.expand(self.lead).reshape(-1).to(next(model.parameters()).dtype)
+
+    def parameters(self, points: Tensor) -> dict[str, Tensor]:
+        """The rows of ``points`` as named tensors with leading axes ``(J, R)``."""
+        parts = zip(self.names, points.split(self.sizes, -1), self.shapes, strict=True)
+        return {name: part.reshape(*self.lead, *shape) for name, part, shape in parts}
+
+    def loss(self, points: Tensor, tree: PrefixTree) -> Tensor:
+        """Nats per word of a tree, ``(J * R,)``."""
+        law = functional_call(self.model, self.parameters(points), (tree.duration,))
+        return -tree.expected_log_prob(law).reshape(-1)
+
+    def held_out(self, tree: PrefixTree) -> Loss:
+        """The loss on another tree, without gradients."""
+
+        def loss(points: Tensor) -> Tensor:
+            with torch.no_grad():
+                return self.loss(points, tree)
+
+        return loss
+
+    def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        points = points.detach().requires_grad_()
+        with torch.enable_grad():
+            values = self.loss(points, self.tree) + self.penalty * (points * points).sum(-1)
+            (gradients,) = torch.autograd.grad(values.sum(), points)
+        return values.detach(), gradients
+
+
+def starting_points(model: Family, seed: int, restarts: int, spread: bool) -> Tensor:
+    """Points ``(restarts, R, P)`` or ``(restarts, P)``, each from its own seed.
+
+    With ``spread`` replicate r starts as a single model would at seed ``seed + r``; otherwise all start alike, so that
+    a data set gives the same fit alone as among others.
+    """
+    points = []
+    for restart in range(restarts):
+        seeds = [_mix(seed + (r if spread else 0), restart) for r in range(model.replicates or 1)]
+        model.reset_parameters(seeds)
+        points.append(torch.cat([p.detach().reshape(*model.lead, -1) for p in model.parameters()], -1))
+    return torch.stack(points)
+
+
+def _mix(seed: int, restart: int) -> int:
+    return int(np.random.SeedSequence([seed, restart]).generate_state(1)[0])
+
+
+def fit_gradient(
+    model: Family,
+    tree: PrefixTree,
+    held_out: PrefixTree | None,
+    *,
+    max_steps: int,
+    restarts: int,
+    seed: int,
+    progress: Report | None = None,
+) -> Fit:
+    """Train ``model`` in place on ``tree``, with a leading axis R in every field of the result.
+
+    Restarts, and weight decays if there are ``held_out`` words to choose on, are variants: a further leading axis, cut
+    into parts where memory asks for it, which no number depends on.
+    """
+    started = time.perf_counter()
+    decays = torch.tensor((0.0,) if held_out is None else WEIGHT_DECAYS, dtype=torch.double, device=tree.totals.device)
+    starts = starting_points(model, seed, restarts, spread=tree.replicates is None)
+    rows = model.replicates or 1
+    together = max(1, 2 * MAX_CELLS // (tree.num_cells * rows))
+    variants = [(decay, restart) for decay in range(len(decays)) for restart in range(restarts)]
+    results = []
+    for first in range(0, len(variants), together):
+        now = variants[first : first + together]
+        problem = Problem(model, tree, decays[[decay for decay, _ in now]])
+        start = starts[[restart for _, restart in now]].flatten(0, -2)
+        share = None if progress is None else _share(progress, first / len(variants), len(now) / len(variants))
+        watched = None if held_out is None else problem.held_out(held_out)
+        results.append(descend(problem, start, max_steps, watched, share))
+    best, which = _choose(stack(results), variants, rows)
+    load_points(model, best.points)
+    chosen = [{"weight_decay": float(decays[decay]), "restart": restart} for decay, restart in which]
+    fields = (best.losses, best.validation_losses, best.steps, best.converged, best.gradient_norm, best.slope)
+    return Fit(model, *fields, chosen, time.perf_counter() - started)
+
+
+def _share(progress: Report, done: float, part: float) -> Report:
+    """Progress of one of several descents as progress of the whole."""
+    return lambda step, total: progress(round(total * (done + part * step / total)), total)
+
+
+def _choose(all_rows: Descent, variants: list[tuple[int, int]], replicates: int) -> tuple[Descent, list[tuple[int, int]]]:
+    """The best variant of every replicate, by the criterion of its rows, and which one it is."""
+    criterion = all_rows.criterion.nan_to_num(nan=math.inf).reshape(len(variants), replicates)
+    best = criterion.argmin(0)
+    if not bool(torch.isfinite(criterion.amin(0)).all()):
+        raise reject("data", "words to which the model gives a finite likelihood", "a loss that is not finite")
+    rows = best * replicates + torch.arange(replicates, device=best.device)
+    return all_rows.select(rows), [variants[index] for index in best.tolist()]
+
+
+@torch.no_grad()
+def load_points(model: Family, points: Tensor) -> None:
+    """Write points ``(R, P)`` into the model's parameters."""
+    sizes = [parameter.numel() // len(points) for parameter in model.parameters()]
+    for parameter, part in zip(model.parameters(), points.split(sizes, -1), strict=True):
+        parameter.copy_(part.reshape(parameter.shape))

@@ -1,0 +1,115 @@
+"""The Markov chain of order m: the next symbol depends on the last m alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pgm_rnn.checks import check_alphabet, check_integer, check_table
+from pgm_rnn.family import ParameterCount
+from pgm_rnn.models.rows import RowsFamily, RowsLaw, row_offset
+
+MAX_CHOSEN_ROWS = 2**12
+"""``Markov(order=None)`` tries the orders whose tables have at most this many entries per context length."""
+
+
+class MarkovLaw(RowsLaw):
+    r"""Row of the last :math:`\min(t, m)` symbols, which are the state: a tuple, so that older ones leave no trace."""
+
+    def __init__(self, duration: int, logits: Tensor, order: int) -> None:
+        super().__init__(duration, logits)
+        self.order = order
+
+    def initial_state(self, shape: Sequence[int]) -> tuple[Tensor, ...]:
+        return (torch.zeros(*shape, 0, dtype=torch.long, device=self.logits.device),)
+
+    def update(self, state: tuple[Tensor, ...], symbol: Tensor) -> tuple[Tensor, ...]:
+        blank, *symbols = state
+        symbol = symbol.expand(torch.broadcast_shapes(blank.shape[:-1], symbol.shape))
+        return (blank, *[*symbols, symbol][len(symbols) + 1 - min(len(symbols) + 1, self.order) :])
+
+    def rows(self, state: tuple[Tensor, ...]) -> Tensor:
+        blank, *symbols = state
+        context = torch.zeros(blank.shape[:-1], dtype=torch.long, device=blank.device)
+        for symbol in symbols:
+            context = context * self.alphabet_size + symbol
+        return row_offset(self.alphabet_size, len(symbols)) + context
+
+
+class Markov(RowsFamily):
+    r"""The chain of order ``m``, with a row for every context of length 0..m, so that it starts exactly.
+
+    Args:
+        alphabet_size: the number k of symbols.
+        order: the number m of past symbols that matter, or None: chosen by ``fit`` on a split of the data.
+        pseudocount: added to every count in the closed-form fit, or None: chosen likewise.
+        replicates: R copies with a leading axis, or None.
+
+    ``orders`` holds the order in force, per replicate; contexts longer than it share the row of their suffix.
+
+    Example:
+        >>> chain = Markov(alphabet_size=2, order=1)
+        >>> chain.parameter_count(10)
+        ParameterCount(stored=6, free=3)
+    """
+
+    orders: Tensor
+
+    def __init__(
+        self,
+        alphabet_size: int,
+        order: int | None,
+        pseudocount: float | None = 0.5,
+        replicates: int | None = None,
+    ) -> None:
+        k = check_alphabet(alphabet_size)
+        self.order = None if order is None else check_integer("order", order, 0)
+        length = self.order if self.order is not None else self._longest(k)
+        check_table("order", k, length + 1, 8, replicates and check_integer("replicates", replicates, 1))
+        super().__init__(k, length, pseudocount, replicates)
+        self.register_buffer("orders", torch.full(self.lead, length))
+
+    @staticmethod
+    def _longest(alphabet_size: int) -> int:
+        length = 0
+        while alphabet_size ** (length + 2) <= MAX_CHOSEN_ROWS:
+            length += 1
+        return length
+
+    def law(self, duration: int) -> MarkovLaw:
+        return MarkovLaw(duration, self.logits, self.max_length)
+
+    def configuration(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("alphabet_size", "order", "pseudocount", "replicates")}
+
+    def settings(self) -> list[dict[str, Any]]:
+        orders = range(self.max_length + 1) if self.order is None else (self.order,)
+        smoothings = super().settings()
+        return [{"order": order, **smoothing} for order in orders for smoothing in smoothings]
+
+    def adopt(self, chosen: Sequence[dict[str, Any]]) -> Markov:
+        super().adopt(chosen)
+        self.orders.copy_(torch.tensor([setting["order"] for setting in chosen]).reshape(self.lead))
+        return self if self.replicates is not None else self.trimmed()
+
+    def parameter_count(self, duration: int) -> ParameterCount:
+        """Stored: the sum of ``k^(j+1)`` over context lengths j <= m; free: ``k^(m+1) - 1``, at most ``k^T - 1``."""
+        k, order = self.alphabet_size, int(self.orders.max())
+        return ParameterCount(k * row_offset(k, order + 1), k ** min(order + 1, duration) - 1)
+
+    def replicate(self, index: int) -> Markov:
+        """Replicate ``index`` alone, with rows for its own order only."""
+        alone = super().replicate(index)
+        return alone.trimmed()
+
+    def trimmed(self) -> Markov:
+        """The same chain without the rows of contexts longer than its order."""
+        order = int(self.orders.max())
+        small = Markov(self.alphabet_size, order, self.pseudocount, self.replicates)
+        small = small.to(self.logits)
+        small.logits.data.copy_(self.logits.detach()[..., : row_offset(self.alphabet_size, order + 1), :])
+        small.orders.copy_(self.orders)
+        return small

@@ -1,0 +1,113 @@
+"""Families whose parameters are one row of logits per context: what the full table and the Markov chain share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pgm_rnn.checks import check_number
+from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.family import Family
+from pgm_rnn.lanes import State, take_rows
+
+
+def row_offset(alphabet_size: int, length: int) -> int:
+    """The number of contexts shorter than ``length``: where the rows of that length begin.
+
+    >>> row_offset(2, 3)
+    7
+    """
+    return (alphabet_size**length - 1) // (alphabet_size - 1)
+
+
+def suffix_rows(alphabet_size: int, max_length: int, length: int) -> Tensor:
+    """For every context of length 0..max_length the row of its last ``length`` symbols (its own, if it is shorter)."""
+    rows = [torch.arange(row_offset(alphabet_size, min(length, max_length) + 1))]
+    for longer in range(length + 1, max_length + 1):
+        rows.append(row_offset(alphabet_size, length) + torch.arange(alphabet_size**longer) % alphabet_size**length)
+    return torch.cat(rows)
+
+
+class RowsLaw(SequenceDistribution):
+    r"""The law whose next-symbol logits are a row of a table, :math:`P(y_t \mid y_{<t}) = \mathrm{softmax}(L_{r(s_t)})`.
+
+    ``logits (*lead, M, k)``; families say which row a state reads.
+    """
+
+    def __init__(self, duration: int, logits: Tensor) -> None:
+        lead = logits.shape[:-2]
+        super().__init__(logits.shape[-1], duration, (*lead, 1) if lead else ())
+        self.logits = logits
+
+    def rows(self, state: State) -> Tensor:
+        """The row that each lane reads, ``(*shape)``."""
+        raise NotImplementedError(f"{type(self).__name__} is abstract")
+
+    def next_logits(self, state: State) -> Tensor:
+        return take_rows(self.logits, self.rows(state))
+
+    def state_logits(self, states: Sequence[State]) -> Tensor:
+        return take_rows(self.logits, torch.cat([self.rows(state) for state in states], -1))
+
+
+class RowsFamily(Family):
+    r"""A family with one row of logits for every context of length ``0..max_length``.
+
+    Its closed-form estimate from counts ``n`` is :math:`P(y \mid r) = (n_{ry} + \beta) / (n_r + k\beta)`; a row without
+    counts is uniform.
+
+    Args:
+        alphabet_size: k.
+        max_length: the length of the longest context with a row.
+        pseudocount: :math:`\beta \ge 0` added to every count (1/2 is Krichevsky-Trofimov), or None: chosen by ``fit``.
+        replicates: R copies with a leading axis, or None.
+    """
+
+    PSEUDOCOUNTS = (0.01, 0.03, 0.1, 0.3, 0.5, 1.0, 3.0, 10.0)
+
+    def __init__(self, alphabet_size: int, max_length: int, pseudocount: float | None, replicates: int | None) -> None:
+        super().__init__(alphabet_size, replicates)
+        self.max_length = max_length
+        self.pseudocount = None if pseudocount is None else check_number("pseudocount", pseudocount, 0, 1e6)
+        rows = row_offset(self.alphabet_size, max_length + 1)
+        self.logits = nn.Parameter(torch.zeros(*self.lead, rows, self.alphabet_size))
+
+    def settings(self) -> list[dict[str, Any]]:
+        """What ``fit`` may choose between: every pseudocount if none was given."""
+        counts = self.PSEUDOCOUNTS if self.pseudocount is None else (self.pseudocount,)
+        return [{"pseudocount": pseudocount} for pseudocount in counts]
+
+    @property
+    def has_choices(self) -> bool:
+        return len(self.settings()) > 1
+
+    def adopt(self, chosen: Sequence[dict[str, Any]]) -> RowsFamily:
+        """Remember the settings that were chosen, one per replicate; the fitted model."""
+        if self.replicates is None:
+            self.pseudocount = chosen[0]["pseudocount"]
+        return self
+
+    def estimate(self, counts: Tensor, pseudocount: float, order: int | None = None) -> Tensor:
+        """Log-probabilities ``(..., M, k)`` from counts of the same shape, with contexts cut to ``order`` symbols."""
+        if order is None or order >= self.max_length:
+            return estimate_rows(counts, pseudocount)
+        rows = suffix_rows(self.alphabet_size, self.max_length, order).to(counts.device)
+        pooled = counts.new_zeros(*counts.shape[:-2], int(rows.max()) + 1, counts.shape[-1]).index_add(-2, rows, counts)
+        return estimate_rows(pooled, pseudocount).index_select(-2, rows)
+
+
+def estimate_rows(counts: Tensor, pseudocount: float) -> Tensor:
+    """``log((n + beta) / (sum n + k beta))`` along the last dimension; uniform where nothing was counted.
+
+    >>> estimate_rows(torch.tensor([[3.0, 1.0], [0.0, 0.0]]), 0.0).exp()
+    tensor([[0.7500, 0.2500],
+            [0.5000, 0.5000]])
+    """
+    smoothed = counts + pseudocount
+    total = smoothed.sum(-1, keepdim=True)
+    empty = total == 0
+    return torch.where(empty, 1.0, smoothed).log() - torch.where(empty, counts.shape[-1], total).log()
+
