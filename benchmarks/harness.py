@@ -96,7 +96,7 @@ def require_close(name: str, ours: Tensor, peer: Tensor, tolerance: float) -> No
     ours, peer = ours.double().cpu(), peer.double().cpu()
     gap = float((ours - peer).abs().max() / peer.abs().max())
     if not gap <= tolerance:
-        raise SystemExit(f"{name}: ours and the peer's differ by {gap:.1e}, more than {tolerance:.0e}; nothing was timed")
+        raise SystemExit(f"{name}: ours and the peer's differ by {gap:.1e}, more than {tolerance:.0e}; not timed")
 
 
 def machine(settings: Settings) -> dict[str, str | int]:

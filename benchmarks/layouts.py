@@ -15,7 +15,7 @@ DURATION = 10
 
 
 def measure(settings: Settings) -> Iterator[Comparison]:
-    """A random order-2 chain with k = 4 and T = 10, N = 10 000, at R = 1, 4 and 16: never much slower than the batch."""
+    """A random order-2 chain with k = 4 and T = 10, N = 10 000, at R = 1, 4, 16: never much slower than the batch."""
     process = processes.random_markov(4, 2, seed=0)
     law = process(DURATION)
     for replicates in (1, 4, 16):
