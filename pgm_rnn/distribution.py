@@ -107,6 +107,10 @@ class SequenceDistribution(TorchDistribution):
         Raises:
             InputError: if the symbols are no integers in ``0..k-1``, or the words are not ``T`` long.
         """
+        return self.conditional_log_probs(words).sum(-1)
+
+    def conditional_log_probs(self, words: Tensor) -> Tensor:
+        r"""The terms :math:`\log P(y_t \mid y_{<t})` of :meth:`log_prob`, ``(..., T)``."""
         words = check_words("words", words, self.alphabet_size, self.duration)
         shape = torch.broadcast_shapes(self.batch_shape, words.shape[:-1])
         lanes = shape or (1,)
@@ -117,9 +121,8 @@ class SequenceDistribution(TorchDistribution):
             state = self.update(state, symbol)
             states.append(state)
         log_p = self.state_logits(states).log_softmax(-1)  # (*batch, T * lanes, k)
-        log_p = log_p.unflatten(-2, (self.duration, lanes[-1]))  # (*batch, T, lanes, k)
-        chosen = log_p.gather(-1, words.movedim(-1, -2).unsqueeze(-1)).squeeze(-1)
-        return chosen.sum(-2).reshape(shape)
+        log_p = log_p.unflatten(-2, (self.duration, lanes[-1])).transpose(-3, -2)  # (*batch, lanes, T, k)
+        return log_p.gather(-1, words.unsqueeze(-1)).squeeze(-1).reshape(*shape, self.duration)
 
     def sample(
         self, sample_shape: Sequence[int] = torch.Size(), *, generator: torch.Generator | None = None

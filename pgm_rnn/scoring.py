@@ -1,0 +1,165 @@
+"""How far a model is from the truth: exactly on the prefix tree, or by paired Monte Carlo where asked for."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pgm_rnn.checks import InputError, check_integer, check_table, reject
+from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.family import Family, ParameterCount
+from pgm_rnn.models.tabular import TabularLaw
+from pgm_rnn.prefix_tree import PrefixTree
+from pgm_rnn.sequences import Sequences
+
+CHUNK = 2**14
+"""Words whose log-probabilities are computed at once."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Nats per word; with replicates every number has a leading axis R.
+
+    Attributes:
+        divergence: KL(truth || model), infinite if the model forbids a word that the truth allows; None without a truth.
+        cross_entropy: the expected loss ``-log Q``.
+        entropy: the part of it that no model can avoid; None without a truth.
+        standard_error: of the divergence, paired, or of the cross-entropy without a truth; 0 if exact.
+        method: ``"exact"``, ``"monte-carlo"`` or ``"data"``.
+        divergence_by_position: ``(T,)``, the divergence of each conditional law of y_t; None without a truth.
+    """
+
+    divergence: Any
+    cross_entropy: Any
+    entropy: Any
+    standard_error: Any
+    method: str
+    divergence_by_position: Tensor | None
+
+
+def score(
+    model: Family,
+    process: Family | Sequences,
+    duration: int | None = None,
+    *,
+    num_sequences: int | None = None,
+    seed: int = 0,
+) -> Score:
+    r"""Score a model against a process, or on words without a known truth, in float64.
+
+    .. math:: KL(P \| Q) = \sum_{t} \sum_{|v| = t - 1} P(v)\, KL(P(\cdot \mid v) \| Q(\cdot \mid v))
+
+    Args:
+        model: any family.
+        process: the truth (any family), or Sequences.
+        duration: T; not used with Sequences.
+        num_sequences: None for the exact sum over the prefix tree, or the number of words drawn from the truth.
+        seed: of those words.
+
+    Raises:
+        InputError: if the exact sum would pass the node budget, naming ``num_sequences``; or if arguments do not fit.
+
+    Example:
+        >>> from pgm_rnn import processes
+        >>> round(score(processes.golden_mean(0.6), processes.golden_mean(0.5), 10).divergence, 9)
+        0.127854296
+    """
+    if isinstance(process, Sequences):
+        return _score_words(model, process)
+    if duration is None:
+        raise reject("duration", "an integer of at least 1", "None")
+    truth, law = double(process)(duration), double(model)(duration)
+    if truth.alphabet_size != law.alphabet_size:
+        raise reject("model", f"alphabet_size {truth.alphabet_size}, as in the process", law.alphabet_size)
+    with torch.no_grad():
+        return _exact(law, truth) if num_sequences is None else _monte_carlo(law, truth, num_sequences, seed)
+
+
+def double(family: Family) -> Family:
+    """The same family in float64."""
+    return copy.deepcopy(family).double()
+
+
+def log_probs(law: SequenceDistribution, words: Tensor) -> Tensor:
+    """Conditional log-probabilities of words ``(N, T)``, in chunks: ``(*batch, N, T)``."""
+    with torch.no_grad():
+        return torch.cat([law.conditional_log_probs(part) for part in words.split(CHUNK)], -2)
+
+
+def _exact(law: SequenceDistribution, truth: SequenceDistribution) -> Score:
+    tree = PrefixTree.from_law(truth)
+    entropies = tree.entropies()
+    cross_entropies = -tree.expected_log_probs(law)
+    divergences = cross_entropies - entropies
+    cross_entropy = cross_entropies.sum(-1)
+    totals = [plain(value) for value in (divergences.sum(-1), cross_entropy, entropies.sum(-1), 0.0 * entropies.sum(-1))]
+    return Score(*totals, "exact", divergences)
+
+
+def _monte_carlo(law: SequenceDistribution, truth: SequenceDistribution, num_sequences: int, seed: int) -> Score:
+    """The same words under both laws: unpaired errors would be ten times larger."""
+    count = check_integer("num_sequences", num_sequences, 2)
+    device = truth.log_initial.device if hasattr(truth, "log_initial") else None
+    generator = torch.Generator(device=device or "cpu").manual_seed(seed)
+    words = truth.sample((count,), generator=generator)
+    true, claimed = log_probs(truth, words), log_probs(law, words)
+    gaps = true - claimed  # (*batch, N, T)
+    error = gaps.sum(-1).std(-1) / count**0.5
+    means = (gaps.sum(-1).mean(-1), -claimed.sum(-1).mean(-1), -true.sum(-1).mean(-1), error)
+    return Score(*(plain(value) for value in means), "monte-carlo", gaps.mean(-2))
+
+
+def _score_words(model: Family, words: Sequences) -> Score:
+    law = double(model)(words.duration)
+    if law.alphabet_size != words.alphabet_size:
+        raise reject("model", f"alphabet_size {words.alphabet_size}, as in the data", law.alphabet_size)
+    losses = -log_probs(law, words.fixed_length()).sum(-1)
+    error = losses.std(-1, correction=min(1, len(words) - 1)) / len(words) ** 0.5
+    return Score(None, plain(losses.mean(-1)), None, plain(error), "data", None)
+
+
+def plain(value: Tensor) -> Any:
+    """A float for a single number, the tensor with a leading axis R otherwise."""
+    return value.item() if value.ndim == 0 else value
+
+
+def count_parameters(model: Family, duration: int) -> ParameterCount:
+    """Stored and free parameters of one replicate for words of ``duration`` symbols, as Python ints.
+
+    Example:
+        >>> from pgm_rnn import models
+        >>> count_parameters(models.Recurrent(2, 16), 10)
+        ParameterCount(stored=338, free=321)
+    """
+    return model.parameter_count(check_integer("duration", duration, 1))
+
+
+def tabulate(law: SequenceDistribution) -> TabularLaw:
+    r"""The full table that assigns every word the same probability: marginalising h.
+
+    The hidden states are deterministic given the symbols, so summing them out leaves
+    :math:`P(y_t \mid y_{<t})` as a row for every prefix: the complete graph over y.
+
+    Raises:
+        InputError: before allocating, if the table would need more than ``MAX_TABLE_BYTES``.
+    """
+    check_table("law", law.alphabet_size, law.duration, 8, max(law.batch_shape.numel(), 1))
+    lead = (1,) * len(law.batch_shape[:-1])
+    state = law.initial_state((*law.batch_shape[:-1], 1))
+    symbols = torch.arange(law.alphabet_size)
+    rows = []
+    for t in range(law.duration):
+        logits = law.next_logits(state)
+        rows.append(logits.log_softmax(-1).expand(*law.batch_shape[:-1], law.alphabet_size**t, -1))
+        if t + 1 < law.duration:
+            parent = torch.arange(law.alphabet_size**t, device=logits.device).repeat_interleave(law.alphabet_size)
+            symbol = symbols.to(logits.device).repeat(law.alphabet_size**t)
+            state = law.update(law.select(state, parent.reshape(*lead, -1)), symbol.reshape(*lead, -1))
+    return TabularLaw(law.duration, torch.cat(rows, -2))
+
+
+__all__ = ["InputError", "Score", "count_parameters", "double", "log_probs", "plain", "score", "tabulate"]

@@ -1,0 +1,91 @@
+"""Families in files: safetensors with the constructor's arguments beside the tensors; no code is ever run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+from pgm_rnn.checks import InputError, check_name, reject
+from pgm_rnn.family import Family
+from pgm_rnn.files import write_whole
+from pgm_rnn.models import MODELS
+from pgm_rnn.processes import Process
+
+FORMAT = "pgm_rnn-1"
+
+
+def _constructors() -> dict[str, Callable[..., Family]]:
+    return {**MODELS, "process": Process.blank}
+
+
+def _kind(family: Family) -> str:
+    if isinstance(family, Process):
+        return "process"
+    for name, constructor in MODELS.items():
+        if type(family) is constructor:
+            return name
+    raise reject("model", "a process or one of " + ", ".join(sorted(MODELS)), type(family).__name__)
+
+
+def save(model: Family, path: str | os.PathLike[str]) -> None:
+    """Write a model or a process; the file appears whole or not at all.
+
+    Example:
+        >>> import tempfile
+        >>> from pgm_rnn import models
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(models.Markov(2, order=1), Path(folder) / "chain.safetensors")
+        ...     load(Path(folder) / "chain.safetensors").order
+        1
+    """
+    metadata = {"format": FORMAT, "family": _kind(model), "configuration": json.dumps(model.configuration())}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_whole(Path(path), to_bytes(tensors, metadata=metadata))
+
+
+def load(path: str | os.PathLike[str]) -> Family:
+    """Read what :func:`save` wrote.
+
+    The family is laid out without memory first, and filled only if every tensor of the file fits it.
+
+    Raises:
+        InputError: if the file is missing, damaged, or no file of this library.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise reject("path", "a model file", repr(str(source)))
+    try:
+        with safe_open(source, framework="pt") as file:
+            metadata = file.metadata() or {}
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # no dict
+            family = _blank(metadata, shapes)
+            tensors = {name: file.get_tensor(name) for name in shapes}
+    except (SafetensorError, OSError, UnicodeDecodeError) as error:
+        raise reject("path", "a model file written by save", f"{source.name} ({error})") from None
+    except InputError as error:
+        raise reject("path", "a model file written by save", f"{source.name} ({error})") from None
+    family.load_state_dict(tensors, assign=True)
+    return family
+
+
+def _blank(metadata: dict[str, str], shapes: dict[str, tuple[int, ...]]) -> Family:
+    """The family that the file describes, on the meta device, if the file's tensors have its shapes."""
+    if metadata.get("format") != FORMAT:
+        raise reject("format", repr(FORMAT), repr(metadata.get("format")))
+    constructors = _constructors()
+    constructor = constructors[check_name("family", metadata.get("family", ""), constructors)]
+    try:
+        with torch.device("meta"):
+            family = constructor(**json.loads(metadata.get("configuration", "")))
+    except (TypeError, ValueError, RuntimeError, OverflowError, MemoryError) as error:
+        raise reject("configuration", "the constructor's arguments", str(error)) from None
+    expected = {name: tuple(tensor.shape) for name, tensor in family.state_dict().items()}
+    if expected != shapes:
+        raise reject("tensors", str(expected), str(shapes))
+    return family
