@@ -54,8 +54,8 @@ def study(session: nox.Session) -> None:
     """Every study at its smallest scale, from grid to page."""
     names = [path.stem.replace("_", "-") for path in sorted(HERE.glob("studies/[a-z]*.py"))]
     with tempfile.TemporaryDirectory() as output:
-        run = (sys.executable, "-m", "pgm_rnn.cli", "run", *names, "--scale", "smoke", "--output", output)
-        session.run(*run, env=PINNED)
+        command = Path(sys.executable).with_name("pgm-rnn")
+        session.run(command, "run", *names, "--scale", "smoke", "--output", output, env=PINNED)
 
 
 @nox.session(venv_backend="none")
