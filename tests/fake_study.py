@@ -19,16 +19,15 @@ from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 def grid(scale: str) -> list[Cell]:
     count = {"smoke": 3, "standard": 6, "full": 9}[scale]
     modes = os.environ.get("FAKE_MODES", "").split()  # by cell: "raise", "die", "die-once:FILE", "sleep:SECONDS"
-    return [
-        Cell({"number": n, "mode": modes[n] if n < len(modes) else "", "model": {"name": "square"}, "seeds": [n, n + 1]})
-        for n in range(count)
-    ]
+    modes += [""] * count
+    return [Cell({"number": n, "mode": modes[n], "model": {"name": "square"}, "seeds": [n, n + 1]}) for n in range(count)]
 
 
 def measure(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]:
     start = time.perf_counter()
     act(spec["mode"])
-    rows = [{"square": torch.tensor(seed) ** 2, "huge": 4 ** (40 * seed), "loss_nats": seed / 3} for seed in spec["seeds"]]
+    seeds = spec["seeds"]
+    rows = [{"square": torch.tensor(seed) ** 2, "huge": 4 ** (40 * seed), "loss_nats": seed / 3} for seed in seeds]
     return [row | {"limit": float("inf"), "seconds": time.perf_counter() - start} for row in rows]
 
 

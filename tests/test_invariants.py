@@ -161,7 +161,7 @@ def test_process_against_matrix_products(case: Case) -> None:
     process = case.build()
     words = oracles.all_words(process.alphabet_size, case.duration)[:300]
     exact = [oracles.matrix_product_probability(process.joint, process.initial, word) for word in words.tolist()]
-    inv.assert_close(process(case.duration).log_prob(words).exp(), torch.tensor(exact), case.tolerance)
+    inv.assert_close(process(case.duration).log_prob(words).exp(), torch.tensor(exact, dtype=torch.double), case.tolerance)
 
 
 @pytest.mark.parametrize("name", ["mess3", "even", "nemo"])
