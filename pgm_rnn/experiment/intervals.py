@@ -1,0 +1,48 @@
+"""Intervals over data seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Interval(NamedTuple):
+    """A mean with its two-sided confidence limits."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def t_interval(values: Iterable[float], level: float = 0.95) -> Interval:
+    r"""The mean of independent values with Student's interval, :math:`\bar d \pm t_{n-1} \, s / \sqrt n`.
+
+    With fewer than two values the limits are infinite.
+
+    >>> t_interval([1.0, 2.0, 3.0])
+    Interval(mean=2.0, low=-0.484..., high=4.484...)
+    """
+    numbers = np.asarray(list(values), dtype=float)
+    count = len(numbers)
+    mean = float(numbers.mean()) if count else math.nan
+    if count < 2:
+        return Interval(mean, -math.inf, math.inf)
+    half = student_quantile((1 + level) / 2, count - 1) * float(numbers.std(ddof=1)) / math.sqrt(count)
+    return Interval(mean, mean - half, mean + half)
+
+
+def student_quantile(probability: float, freedom: int) -> float:
+    r"""Quantile, for ``probability`` in [1/2, 1), of Student's t with ``freedom`` degrees.
+
+    With :math:`t = \sqrt\nu \tan\theta` the density becomes :math:`\propto \cos^{\nu-1}\theta` on a bounded interval.
+
+    >>> round(student_quantile(0.975, 4), 4)
+    2.7764
+    """
+    theta = np.linspace(0.0, math.pi / 2, 20_001)
+    density = np.cos(theta).clip(0.0) ** (freedom - 1)
+    area = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
+    return float(math.sqrt(freedom) * math.tan(np.interp(2 * probability - 1, area / area[-1], theta)))

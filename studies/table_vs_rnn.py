@@ -1,0 +1,450 @@
+"""The main study: a table with a row for every past, or one recurrent network for all of them?
+
+The chain rule  P(y_1 .. y_T) = prod_t P(y_t | y_1 .. y_(t-1))  leaves open how each factor is stored.
+
+* The full table keeps a row for every prefix. As a graphical model it is fully connected, y_s -> y_t for all s < t,
+  and costs O(k^T) numbers.
+* The recurrent network lets everything pass through h_t. Its parameters U, W, V, b, c serve every step, so their number
+  does not depend on T. Sum the h_t out (they are functions of the past) and the graph over y is fully connected again.
+
+Counting parameters is arithmetic. What it buys in likelihood is an experiment, and this file is all of it: the grid of
+cells, how a cell is measured, the rule that decides, the figures and the tables. The truth is known exactly, so losses
+are divergences from it, in nats, and what no model could have avoided is never charged to any.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure as Drawing
+
+from pgm_rnn import PrefixTree, Sequences, checks, fit, score, stepwise
+from pgm_rnn.experiment.breakdown import criteria, split_loss, unconverged, winners
+from pgm_rnn.experiment.intervals import Interval, t_interval
+from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
+from pgm_rnn.family import Family
+from pgm_rnn.inference.fitting import Fit
+from pgm_rnn.models import Markov, Recurrent, Tabular
+from pgm_rnn.processes import PROCESSES, Process
+from pgm_rnn.report import comparison
+from pgm_rnn.report.comparison import Contestant, final
+from pgm_rnn.report.figures import OKABE_ITO, Label, label_ends, log_axis, memory_wall, panels
+from pgm_rnn.report.graphs import graph_edges, side_by_side
+from pgm_rnn.theory import table_risk
+
+# --------------------------------------------------------------------------------------------------------------------
+# The contestants: their labels, how they are drawn, and whether they are tuned.
+#
+# "Tuned" means that fit chooses what there is to choose (pseudocount; order; stopping, restart and weight decay) on a
+# seeded split of the same N words: one protocol for all. The untuned versions spend all N words on training.
+
+
+CONTESTANTS = {
+    "table": Contestant("table", OKABE_ITO["vermillion"]),
+    "table-kt": Contestant("table, β = ½", OKABE_ITO["orange"], dashed=True, tuned=False),
+    "markov": Contestant("Markov, tuned", OKABE_ITO["green"]),
+    "markov-1": Contestant("Markov(1)", OKABE_ITO["grey"], tuned=False),
+    "markov-2": Contestant("Markov(2)", OKABE_ITO["grey"], tuned=False),
+    "markov-3": Contestant("Markov(3)", OKABE_ITO["grey"], tuned=False),
+    "rnn-4": Contestant("RNN, H = 4", OKABE_ITO["purple"]),
+    "rnn-16": Contestant("RNN, H = 16", OKABE_ITO["blue"]),
+    "rnn-16-untuned": Contestant("H = 16, untuned", OKABE_ITO["sky"], dashed=True, tuned=False),
+}
+LABELS = {name: contestant.label for name, contestant in CONTESTANTS.items()}
+LINES = {name: c for name, c in CONTESTANTS.items() if name not in ("markov-2", "markov-3")}  # the rest crowd a panel
+TABLE, FAVOURITE = "table", "rnn-16"
+
+
+def build(name: str, k: int, T: int, replicates: int | None) -> Family:
+    """The untrained model of that name."""
+    match name.split("-"):
+        case ["table"]:
+            return Tabular(k, T, pseudocount=None, replicates=replicates)
+        case ["table", "kt"]:
+            return Tabular(k, T, pseudocount=0.5, replicates=replicates)
+        case ["markov"]:
+            return Markov(k, order=None, pseudocount=None, replicates=replicates)
+        case ["markov", order]:
+            return Markov(k, order=int(order), pseudocount=0.5, replicates=replicates)
+        case ["rnn", hidden_dim, *_]:
+            return Recurrent(k, hidden_dim=int(hidden_dim), replicates=replicates)
+    raise checks.reject("model", "one of " + ", ".join(CONTESTANTS), repr(name))
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The grid. A cell is one model on one process at one T and N, for all data seeds at once: they are its replicates.
+# N = None stands for infinity: training on the exact tree of the process, where only approximation and optimisation
+# can go wrong. There the seeds are those of the initial weights, and models in closed form need one.
+#
+# The longest T of a process is such that its table has more free parameters than the network with H = 16.
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "golden-mean": {},
+    "even": {},
+    "rrxor": {},
+    "mess3": {},
+    "simple-nonunifilar": {},
+    "random-markov": {"alphabet_size": 4, "order": 2},
+}
+HIDDEN = ("even", "rrxor", "mess3", "simple-nonunifilar")  # no finite order: what the claim is decided on
+ENDLESS = ("table", "markov-1", "markov-2", "markov-3", "rnn-4", "rnn-16")  # without a sample nothing can be tuned on it
+ALPHABET = {"mess3": 3, "random-markov": 4}  # the others are binary
+
+
+class Scale(NamedTuple):
+    processes: tuple[str, ...]
+    durations: dict[int, tuple[int, ...]]  # by alphabet size
+    sizes: tuple[int | None, ...]
+    seeds: int
+    test_words: int
+    settings: dict[str, int]  # of fit; empty: its defaults
+
+
+SCALES = {
+    "smoke": Scale(("golden-mean", "even"), {2: (4,)}, (100, None), 2, 1_000, {"max_steps": 60, "restarts": 1}),
+    "standard": Scale(
+        tuple(ARGUMENTS), {2: (4, 10), 3: (4, 8), 4: (3, 6)}, (100, 1_000, 10_000, None), 5, 10_000, {}
+    ),
+    "full": Scale(
+        tuple(ARGUMENTS),
+        {2: (2, 4, 6, 8, 10, 12), 3: (2, 4, 6, 8, 10), 4: (2, 4, 6, 8)},
+        (100, 1_000, 10_000, 100_000, None),
+        10,
+        10_000,
+        {},
+    ),
+}
+COUNTED = ("table", "markov-3", "rnn-4", "rnn-16")
+COUNTED_T = tuple(range(1, 41))
+TOP = 1e18  # free parameters beyond this are off the figure
+
+
+def grid(scale: str) -> list[Cell]:
+    s = SCALES[scale]
+    cells = [Cell({"kind": "counting", "model": name, "alphabet_size": k, "T": COUNTED_T}) for name in COUNTED for k in (2, 3, 4)]
+    for process in s.processes:
+        for T in s.durations[ALPHABET.get(process, 2)]:
+            for N in s.sizes:
+                for name in CONTESTANTS if N else ENDLESS:
+                    spec = {"kind": "learning", "process": process, "T": T, "N": N, "model": name}
+                    random = N is not None or name.startswith("rnn")
+                    seeds = list(range(s.seeds if random else 1))
+                    cells.append(Cell({**spec, "seeds": seeds, "test_words": s.test_words, "settings": s.settings}))
+    return cells
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The measurement: a specification and a device in, rows out, one per seed.
+
+
+def measure(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]:
+    return count(spec) if spec["kind"] == "counting" else learn(spec, device)
+
+
+def count(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Parameters against T, counted on the model itself; beyond the memory wall the table's are predicted."""
+    rows = []
+    for T in spec["T"]:
+        name, k = spec["model"], spec["alphabet_size"]
+        row: dict[str, Any] = {"kind": "counting", "model": name, "alphabet_size": k, "T": T}
+        try:
+            with torch.device("meta" if name == TABLE else "cpu"):  # meta: the table's shape without its memory
+                model = build(name, k, T, None)
+            stored, free = model.parameter_count(T)
+            row |= {"counted_parameters": sum(p.numel() for p in model.parameters()), "fits_in_memory": True}
+        except checks.InputError:  # the table predicts its size and refuses
+            stored, free = checks.table_size(k, T), k**T - 1
+            row |= {"fits_in_memory": False}
+        rows.append(row | {"stored_parameters": stored, "free_parameters": free, "bytes": 8 * stored})
+    return rows
+
+
+def learn(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]:
+    """Fit one model to every seed's words, and compare it with the truth and with words it has not seen."""
+    process, T, N, seeds = PROCESSES[spec["process"]](**ARGUMENTS[spec["process"]]), spec["T"], spec["N"], spec["seeds"]
+    model = build(spec["model"], process.alphabet_size, T, len(seeds))
+    sample = [] if N is None else [words(process, spec, "train", seed, N) for seed in seeds]
+    fitted = train(model, process, sample, spec, device)
+    test = PrefixTree.from_sequences([words(process, spec, "test", s, spec["test_words"]) for s in seeds])
+    model = fitted.model.double().cpu()
+    truth = score(model, process, T)  # exact, over all words
+    with torch.no_grad():
+        law = model(T)
+        held_out = -test.expected_log_prob(law) / T  # (R,)
+        log_likelihood = N * PrefixTree.from_sequences(sample).expected_log_prob(law) if N else None  # (R,)
+    rows = []
+    for r, seed in enumerate(seeds):
+        stored, free = model.replicate(r).parameter_count(T)
+        by_position = [float(x) for x in truth.divergence_by_position[r]]
+        row = {name: spec[name] for name in ("kind", "process", "T", "model")}
+        row |= {"alphabet_size": process.alphabet_size, "N": math.inf if N is None else N, "seed": seed}
+        row |= {"stored_parameters": stored, "free_parameters": free, "bytes": 8 * stored}
+        row |= {"kl_nats_per_word": float(truth.divergence[r]), "kl_nats_per_symbol": float(truth.divergence[r]) / T}
+        row |= {"heldout_nats_per_symbol": float(held_out[r]), "entropy_nats_per_symbol": float(truth.entropy) / T}
+        if log_likelihood is not None:
+            row |= {"aic_nats": 2 * free - 2 * float(log_likelihood[r])}
+            row |= {"bic_nats": math.log(N) * free - 2 * float(log_likelihood[r])}
+        if spec["model"] == "table-kt":
+            row |= {"expected_kl_nats_per_word": table_risk(process, T, N, 0.5)}
+        rows.append(row | training_record(fitted, r) | {"kl_by_position_nats": json.dumps(by_position)})
+    return rows
+
+
+def words(process: Process, spec: Mapping[str, Any], role: str, seed: int, count: int) -> Sequences:
+    """Words of the process by a generator of their own, so that every model sees the same ones."""
+    text = f"{role} {spec['process']} {spec['T']} {count} {seed}"
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
+    generator = torch.Generator().manual_seed(number)
+    return Sequences(process(spec["T"]).sample((count,), generator=generator), process.alphabet_size)
+
+
+def train(model: Family, process: Process, training: Sequence[Sequences], spec: Mapping[str, Any], device: torch.device) -> Fit:
+    """Tuned: fit splits the words. Untuned: fit gets their tree, and drives the likelihood of all words to its end."""
+    settings = {**spec["settings"], "device": device}
+    if spec["N"] is None:
+        return fit(model, process(spec["T"]), seed=spec["seeds"][0], **settings)
+    return fit(model, training if CONTESTANTS[spec["model"]].tuned else PrefixTree.from_sequences(training), **settings)
+
+
+def training_record(fitted: Fit, r: int) -> dict[str, Any]:
+    return {
+        "converged": bool(fitted.converged[r]),
+        "gradient_norm_nats": float(fitted.gradient_norm[r]),
+        "slope_nats_per_step": float(fitted.slope[r]),
+        "steps": int(fitted.steps[r]),
+        "chosen": json.dumps(fitted.chosen[r]),
+        "fit_seconds": fitted.seconds / len(fitted.converged),  # replicates are trained together
+    }
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The decision. It stood here before the first full run, and its text is printed beside the verdict.
+
+RULE = """\
+For each of the four processes without finite order, at its longest T and largest finite N: d = KL(table, tuned) -
+KL(RNN with H = 16, tuned), nats per word, paired by data seed. A process is won if the 95 % t-interval of the mean of d
+lies above 0 and the RNN has fewer free parameters, lost if the interval lies below 0 or it has no fewer.
+Supported: at least three won, and the counts obey k^T - 1 (table) and a constant (RNN) at every T.
+Refuted: at least three lost, or the counts do not obey. Inconclusive: anything else; fewer than the four processes, fewer
+than five seeds, or fewer than four fifths of the RNN's fits converged. The number is d averaged over the four processes."""
+
+MAJORITY, MIN_SEEDS, MIN_CONVERGED = 3, 5, 0.8
+
+
+class Contest(NamedTuple):
+    """The table against the favourite on one process: differences by seed, and what the rule asks besides."""
+
+    process: str
+    T: int
+    N: float
+    differences: pd.Series  # nats per word, by seed; above 0 where the favourite wins
+    interval: Interval
+    cheaper: bool
+    converged: float
+
+    @property
+    def outcome(self) -> str:
+        if self.interval.high < 0 or not self.cheaper:
+            return "lost"
+        return "won" if self.interval.low > 0 else "open"
+
+    def __str__(self) -> str:
+        mean, low, high = self.interval
+        return f"{self.process} (T = {self.T}) {mean:+.2g} [{low:.2g}, {high:.2g}], {self.outcome}"
+
+
+def decide(frame: pd.DataFrame) -> Verdict:
+    contests = [hold(learned(frame), process) for process in HIDDEN]
+    held = [contest for contest in contests if contest is not None]
+    by_seed = pd.concat([contest.differences for contest in held], axis=1).dropna().mean(axis=1) if held else pd.Series()
+    value, low, high = t_interval(by_seed)
+    won, lost = (sum(contest.outcome == outcome for contest in held) for outcome in ("won", "lost"))
+    missing = what_is_missing(held, len(by_seed))
+    if not counts_obey(frame):
+        verdict, reason = "refuted", "The parameter counts do not obey k^T - 1 and a constant."
+    elif missing:
+        verdict, reason = "inconclusive", missing
+    elif max(won, lost) < MAJORITY:
+        verdict, reason = "inconclusive", f"Won {won}, lost {lost} of {len(HIDDEN)}."
+    else:
+        verdict, reason = ("supported" if won >= MAJORITY else "refuted"), f"Won {won}, lost {lost} of {len(HIDDEN)}."
+    reason = " ".join([reason, *(f"{contest};" for contest in held), where_it_loses(frame)]).strip()
+    return Verdict(verdict, value, low, high, "nats per word", RULE, reason)
+
+
+def what_is_missing(held: Sequence[Contest], seeds: int) -> str:
+    if len(held) < len(HIDDEN):
+        return f"Only {len(held)} of the four processes without finite order were measured."
+    if seeds < MIN_SEEDS:
+        return f"Only {seeds} data seeds."
+    share = float(np.mean([contest.converged for contest in held]))
+    return f"Only {share:.0%} of the deciding fits converged." if share < MIN_CONVERGED else ""
+
+
+def learned(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["kind"] == "learning"]
+
+
+def hold(rows: pd.DataFrame, process: str) -> Contest | None:
+    """The contest on one process where it is hardest for the table and fairest to it: longest T, most words."""
+    rows = final(rows, process)
+    table, rnn = (rows[rows["model"] == name].set_index("seed") for name in (TABLE, FAVOURITE))
+    if table.empty or rnn.empty:
+        return None
+    differences = (table["kl_nats_per_word"] - rnn["kl_nats_per_word"]).dropna().rename(process)
+    cheaper = int(rnn["free_parameters"].max()) < int(table["free_parameters"].min())
+    T, N = int(rnn["T"].iloc[0]), float(rnn["N"].iloc[0])
+    return Contest(process, T, N, differences, t_interval(differences), cheaper, float(rnn["converged"].mean()))
+
+
+def counts_obey(frame: pd.DataFrame) -> bool:
+    """Counted on the models: the table has k^T - 1 free parameters at every T, the RNN as many at every T."""
+    counted = frame[frame["kind"] == "counting"]
+    table, rnn = counted[counted["model"] == TABLE], counted[counted["model"] == FAVOURITE]
+    predicted = [int(k) ** int(T) - 1 for k, T in zip(table["alphabet_size"], table["T"], strict=True)]
+    allocated = counted[counted["fits_in_memory"].astype(bool)]
+    return (
+        [int(free) for free in table["free_parameters"]] == predicted
+        and bool((rnn.groupby("alphabet_size")["free_parameters"].nunique() == 1).all())
+        and [int(n) for n in allocated["counted_parameters"]] == [int(n) for n in allocated["stored_parameters"]]
+    )
+
+
+def where_it_loses(frame: pd.DataFrame) -> str:
+    """The sizes at which the favourite is not the best model of a process at its longest T, and which one is."""
+    rows = learned(frame)
+    finals = [final(rows, process, finite=False) for process in rows["process"].unique()]
+    boards = [winners(cell[np.isfinite(cell["N"])], LABELS, TABLE, FAVOURITE) for cell in finals]
+    lost: dict[str, list[str]] = {}
+    for process, N, winner in (line for board in boards for line in zip(*(board.get(c, ()) for c in ("process", "N", "winner")), strict=True)):
+        if winner != LABELS[FAVOURITE]:
+            lost.setdefault(f"{process}: {winner}", []).append(f"{N:,.0f}")
+    cells = "; ".join(f"{who} at N = {', '.join(sizes)}" for who, sizes in lost.items())
+    return f"Where another model than {LABELS[FAVOURITE]} has the lowest KL (longest T): {cells}." if cells else ""
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The figures and tables of its own; those that every comparison has come from the package.
+
+
+def draw_parameters(frame: pd.DataFrame) -> Drawing:
+    """Free parameters against T for every alphabet, through the memory wall."""
+    counted = frame[frame["kind"] == "counting"]
+    alphabets = sorted(int(k) for k in counted["alphabet_size"].unique())
+    figure, grid = panels([f"k = {k} symbols" for k in alphabets], size=(2.3, 2.9), margin=1.25)
+    for axes, k in zip(grid, alphabets, strict=True):
+        axes.set_xlim(1, max(COUNTED_T))
+        log_axis(axes, "y", 1, TOP)
+        labels = [memory_wall(axes, checks.MAX_TABLE_BYTES / 8, f"memory wall, {checks.MAX_TABLE_BYTES / 2**30:g} GiB")]
+        for name in COUNTED:
+            mine = counted[(counted["alphabet_size"] == k) & (counted["model"] == name)]
+            T, free = mine["T"].to_numpy(dtype=float), mine["free_parameters"].to_numpy(dtype=float)
+            fits, colour = mine["fits_in_memory"].to_numpy(dtype=bool), CONTESTANTS[name].colour
+            axes.plot(T[fits], free[fits], color=colour)
+            axes.plot(T[~fits], free[~fits], color=colour, linestyle=":")
+            labels.append(Label(LABELS[name], T[-1], min(free[-1], TOP), colour))
+        axes.set_xlabel("duration T (symbols)")
+        label_ends(axes, labels)
+    grid[0].set_ylabel("free parameters")
+    return figure
+
+
+def draw_graphs(_: pd.DataFrame) -> Drawing:
+    """Both graphs, read off the traced programs."""
+    complete = graph_edges(stepwise, Tabular(2, 4), duration=4)
+    mediated = graph_edges(stepwise, Recurrent(2, 4), duration=4, mediators=True)
+    return side_by_side([("full table: every past symbol acts", complete), ("RNN: the past acts through h", mediated)])
+
+
+FIGURES = {
+    "kl-against-n": Figure(
+        "Divergence from the truth against the number of training words N, at each process's longest T. Lines: mean over "
+        "data seeds; bands: lowest to highest seed. Diamonds at ∞: trained on the exact tree, one per seed of the initial "
+        "weights. Dotted: the exact expectation for the add-½ table. Values under 10⁻⁶ are drawn on the lower edge.",
+        lambda frame: comparison.kl_against_n(learned(frame), LINES),
+    ),
+    "parameters-against-t": Figure(
+        "Free parameters against T. The table's k^T - 1 run into the memory wall; dotted, they are predicted and the table "
+        "is refused. What is shared over t does not depend on T.",
+        draw_parameters,
+    ),
+    "kl-against-parameters": Figure(
+        "Divergence against free parameters, at the longest T and the most words. Points: mean over data seeds; bars: lowest "
+        "to highest seed. Grey steps: the Pareto front, models that no other beats in both.",
+        lambda frame: comparison.kl_against_parameters(learned(frame), CONTESTANTS),
+    ),
+    "loss-by-position": Figure(
+        "Loss above the exact floor H(y_t | y_<t), position by position, at the longest T and the most words. Bands: lowest "
+        "to highest seed.",
+        lambda frame: comparison.loss_by_position(learned(frame), LINES),
+    ),
+    "kl-against-n-by-t": Figure(
+        "Divergence from the truth against N for every T. Lines, bands and marks as in the first figure.",
+        lambda frame: comparison.kl_against_n(learned(frame), LINES, every_t=True),
+    ),
+    "graphs": Figure(
+        "The two directed graphical models at T = 4, drawn from Pyro's relations of the traced programs. With the h_t "
+        "summed out, the right one becomes the left one.",
+        draw_graphs,
+    ),
+}
+
+def parameters(frame: pd.DataFrame) -> pd.DataFrame:
+    """Where the table ends, for a few T."""
+    rows = frame[(frame["kind"] == "counting") & (frame["alphabet_size"] == 2) & frame["T"].isin([4, 8, 10, 20, 26, 30, 40])]
+    lines = []
+    for T, cell in rows.groupby("T"):
+        by_model = cell.set_index("model")
+        table = by_model.loc[TABLE]
+        line = {"T": T, "table, free": int(table["free_parameters"]), "table, bytes": int(table["bytes"])}
+        line |= {"table in memory": "yes" if table["fits_in_memory"] else "refused"}
+        lines.append(line | {"RNN (H = 16), free": int(by_model.loc[FAVOURITE, "free_parameters"])})
+    return pd.DataFrame(lines)
+
+
+def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    rows = learned(frame)
+    return [
+        (
+            "The best model of every cell, by mean KL over data seeds: the cells that the favourite loses with those it "
+            "wins. The last column is above 0 where the RNN is nearer to the truth than the table.",
+            winners(rows, LABELS, TABLE, FAVOURITE),
+        ),
+        (
+            "Where the networks' KL comes from, nats per word. Approximation: the lowest KL of all fits on the exact tree, an "
+            "upper bound. Optimisation gap: what a fit on that tree, the best of its own restarts, leaves above it on "
+            "average. Estimation: the rest, which finite data add.",
+            split_loss(rows, LABELS, ("rnn-4", "rnn-16")),
+        ),
+        ("What AIC, BIC and held-out words pick, beside what the truth picks.", criteria(rows, LABELS)),
+        ("Fits that were cut off before they converged.", unconverged(rows, LABELS)),
+        ("Free parameters and bytes against T, binary alphabet.", parameters(frame)),
+    ]
+
+
+STUDY = Study(
+    name="table-vs-rnn",
+    claim=5,
+    title="The fully connected table against the parameter-shared RNN",
+    statement="Marginalising h leaves the fully connected graphical model with O(k^T) parameters; the parameter-shared "
+    "RNN has O(1) in T, and on processes with hidden memory it is also nearer to the truth.",
+    question="How do the fully connected table and the parameter-shared RNN compare, in likelihood and in parameter count, "
+    "as T, the amount of data and the process change?",
+    grid=grid,
+    measure=measure,
+    decide=decide,
+    figures=FIGURES,
+    tables=tables,
+    notes=(
+        "The full table has k + k² + … + k^T stored and k^T - 1 free parameters; the RNN H² + 2kH + H + k stored at every T.",
+        "The RNN turned into its table (tabulate) gives every word the same likelihood to 10⁻¹⁰: that is marginalising h.",
+        "The graph of the traced table is complete; the RNN's is mediated with h shown and complete with h hidden.",
+    ),
+)
