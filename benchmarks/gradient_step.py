@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pyro
 import pyro.distributions as dist
+import pyro.optim
 import torch
 from pyro.infer import SVI, Trace_ELBO
 from torch import Tensor, nn
@@ -37,7 +38,8 @@ def measure(settings: Settings) -> Iterator[Comparison]:
             name = f"gradient step, {process.name}, T = {duration}, R = {replicates or 1}"
             _require_same_gradient(name, model, tree, alone, sets[0])
             ways = {"ours": on_the_tree(model, tree), "peer": step_by_step(alone, sets[0])}
-            yield Comparison(name, **interleave(ways, settings), target=target, share=len(sets))
+            seconds = interleave(ways, settings)
+            yield Comparison(name, seconds["ours"], seconds["peer"], target, share=len(sets))
 
 
 def on_the_tree(model: Recurrent, tree: PrefixTree) -> Step:
@@ -53,8 +55,8 @@ def on_the_tree(model: Recurrent, tree: PrefixTree) -> Step:
     return step
 
 
-def per_step_program(words: Tensor, net: nn.Module) -> None:
-    """The lecture's network as Pyro's own examples would write it: a plate of words, a sample site for each step."""
+def per_step_program(words: Tensor, net: Recurrent) -> None:
+    """The network as Pyro's own examples would write it: a plate of words, a sample site for each step."""
     pyro.module("net", net)
     with pyro.plate("sequences", len(words)):
         h = torch.tanh(net.b).expand(len(words), -1)
@@ -64,19 +66,20 @@ def per_step_program(words: Tensor, net: nn.Module) -> None:
             pyro.sample(f"y_{t + 1}", dist.Categorical(logits=net.c + h @ net.V.T), obs=words[:, t])
 
 
-def no_guide(words: Tensor, net: nn.Module) -> None:
+def no_guide(words: Tensor, net: Recurrent) -> None:
     """Nothing is latent."""
 
 
-def step_by_step(net: nn.Module, data: Sequences) -> Step:
+def step_by_step(net: Recurrent, data: Sequences) -> Step:
     """The peer: a step of Pyro's SVI with Adam on all words at once."""
     pyro.clear_param_store()
     net = copy.deepcopy(net)
-    svi = SVI(per_step_program, no_guide, pyro.optim.Adam({"lr": LEARNING_RATE}), Trace_ELBO())
+    adam = pyro.optim.Adam({"lr": LEARNING_RATE})  # type: ignore[attr-defined]  # the module makes it as it loads
+    svi = SVI(per_step_program, no_guide, adam, Trace_ELBO())
     return lambda: svi.step(data.symbols, net)
 
 
-def _require_same_gradient(name: str, model: Recurrent, tree: PrefixTree, alone: nn.Module, data: Sequences) -> None:
+def _require_same_gradient(name: str, model: Recurrent, tree: PrefixTree, alone: Recurrent, data: Sequences) -> None:
     """Replicate 0 on the tree and the per-step program have the same loss and the same gradient."""
     model, net = copy.deepcopy(model), copy.deepcopy(alone)
     loss = -tree.expected_log_prob(model(tree.duration))

@@ -29,4 +29,4 @@ def measure(settings: Settings) -> Iterator[Comparison]:
             mark = ", chosen" if layout == chosen else ""
             name = f"layout {layout}{mark}, random order-2 chain, R = {replicates}, {tree.num_cells:,} cells"
             target = 1 / 1.1 if layout == chosen else 0.0
-            yield Comparison(name, ours=seconds[layout], peer=seconds["batch"], target=target)
+            yield Comparison(name, seconds[layout], seconds["batch"], target)

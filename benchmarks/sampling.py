@@ -31,7 +31,8 @@ def measure(settings: Settings) -> Iterator[Comparison]:
 
     name = f"sampling, mess3, {NUM_SEQUENCES} words of {DURATION} symbols"
     require_close(f"{name}: pairs", _pair_frequencies(ours(), k), _pair_frequencies(peer(), k), 0.02)
-    yield Comparison(name, **interleave({"ours": ours, "peer": peer}, settings), target=20.0)
+    seconds = interleave({"ours": ours, "peer": peer}, settings)
+    yield Comparison(name, seconds["ours"], seconds["peer"], target=20.0)
 
 
 def state_by_state(initial: Tensor, rows: Tensor) -> Tensor:

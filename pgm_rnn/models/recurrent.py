@@ -74,6 +74,12 @@ class Recurrent(Family):
         torch.Size([2])
     """
 
+    U: nn.Parameter
+    W: nn.Parameter
+    V: nn.Parameter
+    b: nn.Parameter
+    c: nn.Parameter
+
     def __init__(
         self,
         alphabet_size: int,
