@@ -53,7 +53,7 @@ def study_from_text(text: str, filename: str) -> Study:
     module.__file__ = filename
     sys.modules[module.__name__] = module  # dataclasses look their module up
     try:
-        exec(compile(text, filename, "exec"), module.__dict__)  # noqa: S102  # a study is a program, by design
+        exec(compile(text, filename, "exec"), module.__dict__)  # a study is a program, by design
     except (Exception, SystemExit) as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
         line = f" on line {lines[-1]}" if lines else ""

@@ -1,21 +1,12 @@
-"""What produced a result: the package's version and the revision of the checkout it ran from."""
+"""What produced a result: the revision of the checkout that it ran from."""
 
 from __future__ import annotations
 
 import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-
-
-def package_version() -> str:
-    """The installed version of this package."""
-    try:
-        return version("pgm-rnn")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 @cache

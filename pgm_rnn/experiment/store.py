@@ -15,8 +15,9 @@ from typing import Any
 import filelock
 import pandas as pd
 
+from pgm_rnn import __version__
 from pgm_rnn.checks import reject
-from pgm_rnn.experiment.provenance import git_revision, package_version
+from pgm_rnn.experiment.provenance import git_revision
 from pgm_rnn.experiment.study import Cell, RunFailed, Study
 from pgm_rnn.experiment.table import flatten, to_frame
 from pgm_rnn.experiment.worker import Outcome
@@ -53,7 +54,7 @@ class Store:
 
     def __init__(self, output: str | PathLike[str], version: str | None = None) -> None:
         self.path = Path(output) / "results.sqlite"
-        self.version = version or package_version()
+        self.version = version or __version__
         if not self.path.is_file():
             raise reject("output", "a folder with results.sqlite", repr(str(output)), "run a study first")
         self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None)

@@ -84,7 +84,8 @@ class Verdict:
         numbers = {name: getattr(self, name) for name in ("value", "low", "high")}
         finite = {name: float(x) if x is not None and math.isfinite(x) else None for name, x in numbers.items()}
         about = {"study": study.name, "claim": study.claim, "statement": study.statement, "verdict": self.verdict}
-        return json.dumps({**about, **finite, "unit": self.unit, "rule": self.rule}, indent=2, ensure_ascii=False) + "\n"
+        content = {**about, **finite, "unit": self.unit, "rule": self.rule}
+        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,5 @@
+"""``python -m pgm_rnn``: the same as ``pgm-rnn``."""
+
+from pgm_rnn.cli import main
+
+main()

@@ -1,0 +1,91 @@
+"""What the verbs about models work on: words from a file, or a process by its name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pgm_rnn.family import Family
+    from pgm_rnn.processes import Process
+    from pgm_rnn.sequences import Sequences
+
+Data = Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Words: a .csv file, one word a line, or an .npz.")]
+ProcessName = Annotated[str | None, typer.Option("--process", metavar="NAME", help="Such as 'mess3(x=0.1, a=0.8)'.")]
+NumSequences = Annotated[int | None, typer.Option("--num-sequences", "-n", metavar="N", help="Number of words.")]
+Duration = Annotated[int | None, typer.Option("--duration", "-T", metavar="T", help="Symbols in a word.")]
+
+
+def check_either(argument: str, given: Path | None, process: str | None) -> None:
+    """Refuse a file beside a process, and neither of them."""
+    from pgm_rnn.checks import reject
+
+    if (given is None) == (process is None):
+        raise reject(argument, "either a file or --process", "both" if process else "neither")
+
+
+def check_target(path: Path, suffixes: tuple[str, ...] = ()) -> None:
+    """Refuse a file that could not be written, before anything is computed for it."""
+    from pgm_rnn.checks import reject
+
+    if suffixes and path.suffix not in suffixes:
+        raise reject("output", "a name ending in " + " or ".join(suffixes), repr(path.name))
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise reject("output", "a file in a folder that can be written", repr(str(path)))
+
+
+def read_words(path: Path, alphabet_size: int | None = None) -> Sequences:
+    """Words from a file; those of different lengths get an END, symbol k, after which nothing else comes."""
+    from pgm_rnn.sequences import Sequences
+
+    words = Sequences.read(path)
+    if words.lengths is not None and bool((words.lengths < words.duration).any()):
+        words = words.with_end()
+        typer.echo(f"words of different lengths: symbol {words.alphabet_size - 1} stands for END", err=True)
+    if alphabet_size is None or alphabet_size == words.alphabet_size:
+        return words
+    return Sequences(words.symbols, alphabet_size)
+
+
+def find_process(text: str) -> Process:
+    """A process by its name, with arguments."""
+    from pgm_rnn.naming import build
+    from pgm_rnn.processes import PROCESSES
+
+    return build("process", text, PROCESSES)
+
+
+def draw_words(family: Family, count: int, duration: int | None, seed: int, prefix: str | None = None) -> Sequences:
+    """Words drawn from a process or a model, all with the same first symbols if a prefix is given."""
+    import torch
+
+    from pgm_rnn.checks import MAX_TABLE_BYTES, check_budget, check_integer
+    from pgm_rnn.sequences import Sequences
+
+    count, seed = check_integer("num_sequences", count, 1), check_integer("seed", seed, 0)
+    law = family(duration)
+    check_budget("num_sequences", 8 * count * law.duration, MAX_TABLE_BYTES, "bytes of symbols", "draw fewer words")
+    device = next((*family.parameters(), *family.buffers())).device
+    generator = torch.Generator(device).manual_seed(seed)
+    if not prefix:
+        return Sequences(law.sample((count,), generator=generator), law.alphabet_size)
+    first = torch.tensor(parse_prefix(prefix), device=device)
+    rest = law.given(first).sample((count,), generator=generator)
+    return Sequences(torch.cat([first.expand(count, -1), rest], -1), law.alphabet_size)
+
+
+def parse_prefix(text: str) -> list[int]:
+    """Symbols separated by commas.
+
+    >>> parse_prefix("0,1,1")
+    [0, 1, 1]
+    """
+    from pgm_rnn.checks import reject
+
+    try:
+        return [int(symbol) for symbol in text.split(",")]
+    except ValueError:
+        raise reject("prefix", "symbols separated by commas, such as 0,1,1", repr(text)) from None

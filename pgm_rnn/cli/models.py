@@ -1,0 +1,143 @@
+"""Verbs about models: fit, score, sample, compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pgm_rnn.cli.app import Device, Folder, Seed
+from pgm_rnn.cli.inputs import (
+    Data,
+    Duration,
+    NumSequences,
+    ProcessName,
+    check_either,
+    check_target,
+    draw_words,
+    find_process,
+    read_words,
+)
+
+ModelFile = Annotated[Path, typer.Argument(metavar="FILE", help="A model file that fit wrote.")]
+
+
+def fit(
+    model: Annotated[str, typer.Option(metavar="NAME", help="Such as 'recurrent(hidden_dim=16)'; see list models.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The model file to write.")],
+    data: Data = None,
+    process: ProcessName = None,
+    num_sequences: NumSequences = None,
+    duration: Duration = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Fit a model to words, or to a process: to N words drawn from it, or without -n to all of them, exactly.
+
+    Example: pgm-rnn fit --process even -T 8 --model 'recurrent(hidden_dim=16)' -o even.safetensors
+    """
+    import pgm_rnn
+    from pgm_rnn.models import MODELS
+    from pgm_rnn.naming import build
+
+    check_either("data", data, process)
+    check_target(output)
+    training: pgm_rnn.Sequences | pgm_rnn.SequenceDistribution
+    if data is not None:
+        training = read_words(data)
+    elif num_sequences is not None:
+        training = draw_words(find_process(str(process)), num_sequences, duration, seed)
+    else:
+        training = find_process(str(process))(duration)
+    given = {"alphabet_size": training.alphabet_size, "duration": training.duration}
+    result = pgm_rnn.fit(build("model", model, MODELS, **given), training, seed=seed, device=device, progress=True)
+    pgm_rnn.save(result.model, output)
+    kept = min(int(result.steps), len(result.losses) - 1)
+    typer.echo(f"training   {float(result.losses[kept]):.6f} nats per word")
+    if result.validation_losses is not None:
+        typer.echo(f"held out   {float(result.validation_losses.min()):.6f} nats per word, when settings were chosen")
+    typer.echo(f"converged  {'yes' if result.converged else 'no'}, in {result.steps} steps and {result.seconds:.1f} s")
+    typer.echo(f"written    {output}")
+
+
+def score(
+    file: ModelFile,
+    data: Data = None,
+    process: ProcessName = None,
+    num_sequences: NumSequences = None,
+    duration: Duration = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Score a model on words, or against a process: exactly, or with -n on N words drawn from it.
+
+    Example: pgm-rnn score even.safetensors --process even -T 8
+    """
+    import pgm_rnn
+    from pgm_rnn.devices import resolve_device
+
+    check_either("data", data, process)
+    where = resolve_device(device)
+    model = pgm_rnn.load(file).to(where)
+    if data is not None:
+        result = pgm_rnn.score(model, read_words(data, model.alphabet_size).to(where))
+    else:
+        truth = find_process(str(process)).to(where)
+        result = pgm_rnn.score(model, truth, duration, num_sequences=num_sequences, seed=seed)
+    for name in ("divergence", "cross_entropy", "entropy", "standard_error"):
+        value = getattr(result, name)
+        if value is not None:
+            typer.echo(f"{name + '_nats_per_word':30}{value:.9g}")
+    typer.echo(f"{'method':30}{result.method}")
+
+
+def sample(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A model file that fit wrote.")] = None,
+    process: ProcessName = None,
+    num_sequences: NumSequences = 1,
+    duration: Duration = None,
+    prefix: Annotated[str | None, typer.Option(metavar="0,1,1", help="First symbols of every word.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A .csv or .npz file to write.")] = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Draw words of T symbols from a model or a process; without -o they go to standard output as CSV.
+
+    Example: pgm-rnn sample --process even -n 5 -T 8 --prefix 0,1,1
+    """
+    import pgm_rnn
+    from pgm_rnn.devices import resolve_device
+
+    check_either("file", file, process)
+    if output is not None:
+        check_target(output, (".csv", ".npz"))
+    source = pgm_rnn.load(file) if file is not None else find_process(str(process))
+    words = draw_words(source.to(resolve_device(device)), num_sequences or 0, duration, seed, prefix)
+    if output is None:
+        typer.echo(words.to_csv(), nl=False)
+    else:
+        words.write(output)
+
+
+def compare(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Words: a .csv file, one word a line, or an .npz.")],
+    output: Folder = Path("reports"),
+    device: Device = "auto",
+    seed: Seed = 0,
+) -> None:
+    """Fit the whole ladder of models to your own words, and rank them on a fifth that none has seen.
+
+    Example: pgm-rnn compare words.csv
+    """
+    from pgm_rnn.experiment.ladder import compare_ladder
+    from pgm_rnn.experiment.table import to_csv
+    from pgm_rnn.files import write_whole
+
+    target = output / "compare" / "compare.csv"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    check_target(target)
+    table = compare_ladder(read_words(data), seed=seed, device=device)
+    typer.echo(table.to_string(float_format="{:.5g}".format))
+    write_whole(target, to_csv(table.reset_index().to_dict("records")))
+    typer.echo(f"written {target}")
