@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.distribution import SequenceDistribution, draw
+from pgm_rnn.processes.chains import count_words
 
 
 class HiddenMarkovLaw(SequenceDistribution):
@@ -23,35 +24,32 @@ class HiddenMarkovLaw(SequenceDistribution):
 
     Args:
         duration: T.
-        log_joint: ``(k, S, S)``, :math:`\log J`.
-        log_initial: ``(S,)``.
+        joint: ``(k, S, S)``, J, float64 for exact words.
+        initial: ``(S,)``, :math:`\beta_1`.
     """
 
-    def __init__(self, duration: int, log_joint: Tensor, log_initial: Tensor) -> None:
-        super().__init__(log_joint.shape[0], duration)
-        self.log_joint = log_joint
-        self.log_initial = log_initial
-        k, S = log_joint.shape[:2]
-        self._joint = log_joint.permute(1, 0, 2).reshape(S, k * S).exp()  # J[s, (y, s')]
-        self._log_emission = log_joint.logsumexp(-1).mT  # (S, k)
-        self._emission = self._log_emission.exp()
+    def __init__(self, duration: int, joint: Tensor, initial: Tensor) -> None:
+        super().__init__(joint.shape[0], duration)
+        self.joint = joint
+        self.log_initial = safe_log(initial)
+        self._onward = joint.transpose(0, 1).flatten(1)  # P(y, s' | s), (S, k * S)
+        self._emission = joint.sum(-1).mT  # P(y | s), (S, k)
 
     def initial_state(self, shape: Sequence[int]) -> Tensor:
         return self.log_initial.expand(*shape, -1)
 
     def next_logits(self, state: Tensor) -> Tensor:
-        return log_product(state, self._emission, self._log_emission)
+        return log_product(state, self._emission)
 
     def update(self, state: Tensor, symbol: Tensor) -> Tensor:
-        k, S = self.log_joint.shape[:2]
+        k, S = self.joint.shape[:2]
         shape = torch.broadcast_shapes(state.shape[:-1], symbol.shape)
-        ahead = log_product(state, self._joint, self.log_joint.permute(1, 0, 2).reshape(S, k * S))
-        ahead = ahead.unflatten(-1, (k, S)).expand(*shape, k, S)
+        onward = log_product(state, self._onward).unflatten(-1, (k, S)).expand(*shape, k, S)
         index = symbol.expand(shape)[..., None, None].expand(*shape, 1, S)
-        chosen = ahead.gather(-2, index).squeeze(-2)
-        total = chosen.logsumexp(-1, keepdim=True)
-        dead = torch.isneginf(total)
-        return torch.where(dead, self.log_initial, chosen - total.masked_fill(dead, 0.0))
+        chosen = onward.gather(-2, index).squeeze(-2)
+        forbidden = torch.isneginf(chosen).all(-1, keepdim=True)
+        chosen = torch.where(forbidden, self.log_initial, chosen)
+        return chosen - chosen.logsumexp(-1, keepdim=True)
 
     def mediator(self, state: Tensor) -> Tensor:
         return state
@@ -59,22 +57,53 @@ class HiddenMarkovLaw(SequenceDistribution):
     def state_logits(self, states: Sequence[Tensor]) -> Tensor:
         return self.next_logits(torch.cat(list(states), -2))
 
+    def support_size(self) -> int:
+        """The number of possible words, or ``k^T`` where counting them would take too long."""
+        count = count_words(self.joint, self.duration)
+        return super().support_size() if count is None else count
 
-def log_product(log_vector: Tensor, matrix: Tensor, log_matrix: Tensor) -> Tensor:
-    r""":math:`\log \sum_s e^{v_s} M_{sj}` for ``v (..., S)`` and ``M (S, J)``, exact although parts underflow.
+    @torch.no_grad()
+    def sample(
+        self, sample_shape: Sequence[int] = torch.Size(), *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Words ``(*sample_shape, *batch_shape, T)``, by walking the hidden chain: one draw a step and no filter."""
+        shape = torch.Size(sample_shape) + self.batch_shape
+        S = self.joint.shape[1]
+        width = int((self._onward > 0).sum(-1).max())
+        probability, edge = self._onward.topk(width)  # the possible (y, s') of every state first
+        cumulative = probability.cumsum(-1)
+        cumulative = cumulative / cumulative[:, -1:]  # 1 from the last possible one on, where no draw gets past
+        state = draw(self.log_initial.expand(shape.numel(), S), generator)
+        words = torch.empty(self.duration, shape.numel(), dtype=torch.long, device=self.joint.device)
+        for t in range(self.duration):
+            uniform = torch.rand(shape.numel(), 1, dtype=cumulative.dtype, device=state.device, generator=generator)
+            chosen = (uniform >= cumulative[state, :-1]).sum(-1)
+            pair = edge[state, chosen]
+            words[t], state = pair // S, pair % S
+        return words.mT.contiguous().reshape(*shape, self.duration)
+
+
+def safe_log(values: Tensor) -> Tensor:
+    """The logarithm, ``-inf`` at 0 without an infinite gradient there."""
+    zero = values == 0
+    return values.masked_fill(zero, 1.0).log().masked_fill(zero, -torch.inf)
+
+
+def log_product(log_vector: Tensor, matrix: Tensor) -> Tensor:
+    r""":math:`\log \sum_s e^{v_s} M_{sj}` for ``v (..., S)`` and ``M (S, J)``: ``-inf`` only where it is exactly that.
 
     A product of scaled probabilities is right wherever it is a normal number; the few entries that underflow although
-    they are possible are summed again in logarithms.
+    they are possible are summed again in logarithms. Gradients are finite, and zero through what is impossible.
     """
     peak = log_vector.amax(-1, keepdim=True).detach()
     scaled = (log_vector - peak).exp() @ matrix
     tiny = scaled < torch.finfo(scaled.dtype).tiny * 1e16
-    if bool(tiny.any()):
-        possible = torch.isfinite(log_vector).to(matrix.dtype) @ torch.isfinite(log_matrix).to(matrix.dtype) > 0
-        lanes = (tiny & possible).any(-1)
-        result = scaled.masked_fill(tiny, 1.0).log().masked_fill(tiny, -torch.inf) + peak
-        if bool(lanes.any()):
-            exact = torch.logsumexp(log_vector[lanes].unsqueeze(-1) + log_matrix, -2)
-            result = result.index_put((lanes,), exact) if result.ndim > 1 else exact.squeeze(0)
+    if not bool(tiny.any()):
+        return scaled.log() + peak
+    result = scaled.masked_fill(tiny, 1.0).log().masked_fill(tiny, -torch.inf) + peak
+    possible = torch.isfinite(log_vector).to(matrix.dtype) @ (matrix > 0).to(matrix.dtype) > 0
+    if not bool((tiny & possible).any()):
         return result
-    return scaled.log() + peak
+    place = (tiny & possible).nonzero(as_tuple=True)
+    terms = log_vector[place[:-1]] + safe_log(matrix).mT[place[-1]]
+    return result.index_put(place, terms.logsumexp(-1))
