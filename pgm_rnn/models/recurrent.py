@@ -42,7 +42,7 @@ class RecurrentLaw(SequenceDistribution):
         return self.c + state @ self.V_T
 
     def update(self, state: Tensor, symbol: Tensor) -> Tensor:
-        one_hot = self.eye[symbol]  # as a product, so that its gradient is one too
+        one_hot = nn.functional.embedding(symbol, self.eye)  # a product with rows, so that its gradient is one too
         return torch.tanh(state @ self.W_T + one_hot @ self.rows)
 
     def mediator(self, state: Tensor) -> Tensor:
