@@ -48,7 +48,7 @@ def show(comparisons: list[Comparison]) -> None:
     """The table for a person."""
     table = Table("benchmark", "ours, ms", "peer, ms", "times faster", "promised", "")
     for way in comparisons:
-        promised = f"{way.target:.2g}" if way.target else ""
+        promised = f"{way.target:.3g}" if way.target else ""
         verdict = "" if not way.target else "kept" if way.kept else "[bold]missed[/]"
         table.add_row(way.name, f"{1e3 * way.ours:.3f}", f"{1e3 * way.peer:.3f}", f"{way.ratio:.1f}", promised, verdict)
     Console(width=120).print(table)

@@ -26,7 +26,6 @@ def measure(settings: Settings) -> Iterator[Comparison]:
         trees = {layout: PrefixTree.from_sequences(sets, layout=layout) for layout in ("union", "forest", "batch")}
         seconds = interleave({layout: on_the_tree(model, tree) for layout, tree in trees.items()}, settings)
         for layout, tree in trees.items():
-            mark = ", chosen" if layout == chosen else ""
-            name = f"layout {layout}{mark}, random order-2 chain, R = {replicates}, {tree.num_cells:,} cells"
-            target = 1 / 1.1 if layout == chosen else 0.0
+            name = f"layout against batch, R = {replicates}: {layout}, {tree.num_cells:,} cells"
+            name, target = (f"{name}, chosen", 1 / 1.1) if layout == chosen else (name, 0.0)
             yield Comparison(name, seconds[layout], seconds["batch"], target)
