@@ -91,7 +91,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "rrxor": {},
     "mess3": {},
     "simple-nonunifilar": {},
-    "random-markov": {"alphabet_size": 4, "order": 2},
+    "random-markov": {"k": 4, "order": 2},
 }
 HIDDEN = ("even", "rrxor", "mess3", "simple-nonunifilar")  # no finite order: what the claim is decided on
 ENDLESS = ("table", "markov-1", "markov-2", "markov-3", "rnn-4", "rnn-16")  # without a sample nothing can be tuned on it
@@ -342,7 +342,7 @@ def draw_parameters(frame: pd.DataFrame) -> Drawing:
     for axes, k in zip(grid, alphabets, strict=True):
         axes.set_xlim(1, max(COUNTED_T))
         log_axis(axes, "y", 1, TOP)
-        labels = [memory_wall(axes, checks.MAX_TABLE_BYTES / 8, f"memory wall, {checks.MAX_TABLE_BYTES / 2**30:g} GiB")]
+        labels = [memory_wall(axes, checks.MAX_TABLE_BYTES / 8, f"{checks.MAX_TABLE_BYTES / 2**30:g} GiB, the wall")]
         for name in COUNTED:
             mine = counted[(counted["alphabet_size"] == k) & (counted["model"] == name)]
             T, free = mine["T"].to_numpy(dtype=float), mine["free_parameters"].to_numpy(dtype=float)

@@ -13,7 +13,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 OKABE_ITO = {
     "black": "#000000",
@@ -204,7 +203,7 @@ def label_points(axes: Axes, labels: Sequence[Label]) -> None:
         half = (len(label.text) * 2.4 * scale, 4.6 * scale)
         spots = [
             (x + sx * (half[0] + 5 * scale), y + sy * step * scale)
-            for step in (0, 8, 14, 22, 32)
+            for step in (7, 0, 14, 22, 32)
             for sx, sy in ((1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1))
             if sx or step
         ]
@@ -224,7 +223,7 @@ def label_points(axes: Axes, labels: Sequence[Label]) -> None:
             ha="center",
             va="center",
             arrowprops=arrow,
-            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.6},
             annotation_clip=False,
         )
 
