@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -145,7 +147,8 @@ def as_tensor(argument: str, values: Tensor | np.ndarray | Sequence) -> Tensor:
         if isinstance(values, Tensor):
             return values
         array = np.asarray(values)
-        return torch.from_numpy(array.astype(np.int64) if array.dtype.kind == "u" else np.ascontiguousarray(array))
+        native = np.int64 if array.dtype.kind == "u" else array.dtype.newbyteorder("=")
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=native))
     except (TypeError, ValueError, RuntimeError) as error:
         raise reject(argument, "a rectangular array of numbers", f"{type(values).__name__} ({error})") from None
 
@@ -172,17 +175,17 @@ def _check_side(argument: str, values: Tensor | np.ndarray | None, shape: tuple[
 
 def _read_npz(path: Path, alphabet_size: int | None) -> Sequences:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         symbols = arrays["symbols"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        size = alphabet_size or int(arrays.get("alphabet_size", max(int(symbols.max(initial=1)), 1) + 1))
+    except (OSError, ValueError, TypeError, KeyError, EOFError, NotImplementedError, BadZipFile, zlib.error) as error:
         raise reject("data", "an .npz file with an integer array `symbols`", f"{path.name} ({error})") from None
-    size = alphabet_size or int(arrays.get("alphabet_size", max(int(symbols.max(initial=1)), 1) + 1))
     return Sequences(symbols, size, *(arrays.get(name) for name in ("lengths", "context", "inputs")))
 
 
 def _read_csv(path: Path, alphabet_size: int | None) -> Sequences:
-    words: list[list[int]] = []
+    words: list[Tensor] = []
     with path.open(newline="", encoding="utf-8") as file:
         try:
             rows = [(number, row) for number, row in enumerate(csv.reader(file), 1) if row]
@@ -190,15 +193,13 @@ def _read_csv(path: Path, alphabet_size: int | None) -> Sequences:
             raise reject("data", "a text file of comma-separated integers", f"{path.name} ({error})") from None
     for number, row in rows:
         try:
-            words.append([int(field) for field in row])
-        except ValueError:
+            words.append(torch.tensor([int(field) for field in row]))
+        except (ValueError, RuntimeError):  # no integer, or one of more than 64 bits
             raise reject("data", "integer symbols separated by commas", f"{','.join(row)[:40]!r} on line {number} of {path.name}") from None
     if not words:
         raise reject("data", "at least one word", f"no line with symbols in {path.name}")
     lengths = [len(word) for word in words]
-    padded = torch.zeros(len(words), max(lengths), dtype=torch.long)
-    for row_index, word in enumerate(words):
-        padded[row_index, : len(word)] = torch.tensor(word)
+    padded = torch.nn.utils.rnn.pad_sequence(words, batch_first=True)
     size = alphabet_size or max(int(padded.max()) + 1, 2)
     return Sequences(padded, size, lengths if min(lengths) < max(lengths) else None)
 

@@ -141,6 +141,8 @@ def _cheapest(union: list[Structure], forest: list[Structure], totals: Tensor) -
         "forest": replicates * sum(int(counts.max()) for _, counts in _owners(forest, replicates)),
         "batch": replicates * int(totals.max()) * len(union),
     }
+    if cells["forest"] > MAX_CELLS:  # it alone cannot be cut into blocks of subtrees
+        del cells["forest"]
     return min(cells, key=lambda layout: LAYOUT_COST[layout] * cells[layout])
 
 

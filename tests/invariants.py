@@ -25,8 +25,7 @@ from pgm_rnn.sequences import Sequences
 
 def assert_close(got: Tensor | np.ndarray, wanted: Tensor | np.ndarray | float, tolerance: float) -> None:
     """Equal, also in shape and in where infinities stand, to ``tolerance`` absolutely and relatively."""
-    got = torch.as_tensor(got).detach().double()
-    wanted = torch.as_tensor(wanted).detach().double()
+    got, wanted = (torch.as_tensor(part, dtype=torch.double).detach() for part in (got, wanted))
     torch.testing.assert_close(got, wanted, atol=tolerance, rtol=tolerance)
 
 
