@@ -117,7 +117,7 @@ class PrefixTree:
         for argument in ("alphabet_size", "duration"):
             if getattr(law, argument) != getattr(self, argument):
                 raise reject(f"law.{argument}", f"{getattr(self, argument)}, as in the tree", getattr(law, argument))
-        if self.replicates not in (None, 1) and law.batch_shape[:-1].numel() not in (1, self.replicates):
+        if self.replicates not in (None, 1) and law.batch_shape[-2:-1].numel() not in (1, self.replicates):
             raise reject("law.batch_shape", f"() or ({self.replicates}, 1), as in the tree", tuple(law.batch_shape))
 
     def _batch(self, law: SequenceDistribution) -> torch.Size:

@@ -6,14 +6,15 @@ names; one row per data seed. ``labels`` are the names that readers see, by mode
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pgm_rnn.experiment.intervals import t_interval
 
-CELL = ["process", "T", "N"]
+CELL = ("process", "T", "N")
 
 CRITERIA = {
     "aic_nats": "AIC",
@@ -23,10 +24,15 @@ CRITERIA = {
 }
 
 
+def groups(rows: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """The rows that agree in ``columns``, behind what they agree on, in order of appearance."""
+    yield from rows.groupby(list(columns), sort=False)
+
+
 def winners(rows: pd.DataFrame, labels: Mapping[str, str], first: str, second: str) -> pd.DataFrame:
     """Who has the lowest mean KL in every cell; and ``first`` against ``second`` there, paired by data seed."""
     lines = []
-    for (process, T, N), cell in rows.groupby(CELL, sort=False):
+    for (process, T, N), cell in groups(rows, *CELL):
         kl = cell.pivot_table(index="seed", columns="model", values="kl_nats_per_word", sort=False)
         best = str(kl.mean().idxmin())
         line = {"process": process, "T": T, "N": N, "winner": labels[best], "its KL (nats/word)": kl[best].mean()}
@@ -42,12 +48,12 @@ def split_loss(rows: pd.DataFrame, labels: Mapping[str, str], models: Sequence[s
     r"""KL = approximation + optimisation gap + estimation, in nats per word, means over data seeds.
 
     *Approximation*: the lowest KL of all fits on the exact tree (N infinite), each the best of its own restarts; since
-    every one of them may have missed the best weights, an upper bound. *Optimisation gap*: on that tree the training loss
-    minus the entropy is the KL, so what a fit leaves above that bound, on average over its seeds. *Estimation*: the
-    rest, which finite data add, by what has to be learned from them and by what is chosen on them.
+    every one of them may have missed the best weights, an upper bound. *Optimisation gap*: on that tree the training
+    loss minus the entropy is the KL, so what a fit leaves above that bound, on average over its seeds. *Estimation*:
+    the rest, which finite data add, by what has to be learned from them and by what is chosen on them.
     """
     lines = []
-    for (model, process, T), cell in rows[rows["model"].isin(models)].groupby(["model", "process", "T"], sort=False):
+    for (model, process, T), cell in groups(rows[rows["model"].isin(models)], "model", "process", "T"):
         endless = cell.loc[np.isinf(cell["N"]), "kl_nats_per_word"]
         for N, kl in cell.groupby("N")["kl_nats_per_word"] if len(endless) else ():
             parts = {"approximation (upper bound)": endless.min(), "optimisation gap": endless.mean() - endless.min()}
@@ -59,7 +65,7 @@ def split_loss(rows: pd.DataFrame, labels: Mapping[str, str], models: Sequence[s
 def criteria(rows: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
     """What AIC, BIC and held-out words pick beside what the truth picks, and the KL that going by BIC costs."""
     lines = []
-    for (process, T, N), cell in rows[np.isfinite(rows["N"])].groupby(CELL, sort=False):
+    for (process, T, N), cell in groups(rows[np.isfinite(rows["N"])], *CELL):
         mean = cell.groupby("model", sort=False)[list(CRITERIA)].mean()
         picks = {title: str(mean[column].idxmin()) for column, title in CRITERIA.items()}
         line = {"process": process, "T": T, "N": N, **{title: labels[name] for title, name in picks.items()}}
@@ -71,7 +77,7 @@ def criteria(rows: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
 def unconverged(rows: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
     """Cells with fits that were cut off: how many of how many, and the largest gradient and slope among them."""
     lines = []
-    for (model, process, T, N), cell in rows.groupby(["model", *CELL], sort=False):
+    for (model, process, T, N), cell in groups(rows, "model", *CELL):
         cut = cell[~cell["converged"].astype(bool)]
         if len(cut):
             line = {"model": labels[model], "process": process, "T": T, "N": N, "cut off": f"{len(cut)} of {len(cell)}"}

@@ -1,7 +1,7 @@
 """Comparing models: the figures that every study of several models on several processes draws from its rows.
 
-Rows hold the columns ``process, T, N, model, seed, free_parameters, kl_nats_per_word, kl_by_position_nats``, one row per
-data seed; N is infinite where a model was trained on the exact tree of its process.
+Rows hold the columns ``process, T, N, model, seed, free_parameters, kl_nats_per_word, kl_by_position_nats``, one row
+per data seed; N is infinite where a model was trained on the exact tree of its process.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def kl_against_parameters(rows: pd.DataFrame, contestants: Contestants) -> Figur
 
 
 def loss_by_position(rows: pd.DataFrame, contestants: Contestants) -> Figure:
-    """Where in the word nats are lost: cross-entropy at t minus the exact floor, at the longest T and the most words."""
+    """Where in the word nats are lost: loss at t above the exact floor, at the longest T and the most words."""
     cells = [final(rows, process) for process in rows["process"].unique()]
     figure, grid = panels([_title(cell) for cell in cells], margin=1.25)
     for axes, cell in zip(grid, cells, strict=True):

@@ -167,7 +167,7 @@ def label_ends(axes: Axes, labels: Sequence[Label]) -> None:
 
 
 def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """The positions nearest to the given ones (least squares) in the same order, ``gap`` apart and within ``low..high``.
+    """The positions nearest to the given ones (least squares) in their order, ``gap`` apart, within ``low..high``.
 
     Where the range is too short for them all, the gap shrinks.
 
@@ -212,7 +212,7 @@ def label_points(axes: Axes, labels: Sequence[Label]) -> None:
         best = int(np.argmin(np.round(costs, 3)))
         taken.append(boxes[best])
         offset = ((spots[best][0] - x) / scale, (spots[best][1] - y) / scale)
-        arrow = {"arrowstyle": "-", "color": label.colour, "linewidth": 0.5, "alpha": 0.6} if abs(offset[1]) > 9 else None
+        leader = {"arrowstyle": "-", "color": label.colour, "linewidth": 0.5, "alpha": 0.6}
         axes.annotate(
             label.text,
             (label.x, label.y),
@@ -222,7 +222,7 @@ def label_points(axes: Axes, labels: Sequence[Label]) -> None:
             size=8,
             ha="center",
             va="center",
-            arrowprops=arrow,
+            arrowprops=leader if abs(offset[1]) > 9 else None,
             bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.6},
             annotation_clip=False,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from matplotlib.axes import Axes
@@ -32,10 +32,9 @@ def graph_edges(program: Callable[..., object], *args: object, **kwargs: object)
         (['y_1', 'y_2', 'y_3'], [('y_1', 'y_2'), ('y_2', 'y_3')])
     """
     with torch.random.fork_rng():
-        relations = get_model_relations(program, args, kwargs, include_deterministic=True)["sample_sample"]
-    parents: Mapping[str, Sequence[str]] = {child: [p for p in above if p != child] for child, above in relations.items()}
+        parents = get_model_relations(program, args, kwargs, include_deterministic=True)["sample_sample"]
     nodes = sorted(parents, key=_place)
-    return nodes, [(parent, child) for child in nodes for parent in sorted(parents[child], key=_place)]
+    return nodes, [(above, node) for node in nodes for above in nodes if above in parents[node] and above != node]
 
 
 def draw_graph(axes: Axes, nodes: Sequence[str], edges: Edges) -> None:

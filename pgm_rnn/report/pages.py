@@ -36,7 +36,7 @@ class Drawn:
 
     name: str
     caption: str
-    svg: Markup = Markup()
+    svg: str = ""
     narrowest: int = 0
     widest: int = 0
     failure: str = ""
@@ -132,15 +132,16 @@ def _draw(folder: Path, name: str, figure: Figure, frame: pd.DataFrame) -> Drawn
     write_whole(folder / f"{name}.svg", '<?xml version="1.0" encoding="utf-8"?>\n' + svg)
     write_whole(folder / f"{name}.png", to_png(drawing))
     width = drawing.get_size_inches()[0] * PIXELS_PER_INCH
-    label = Markup.escape(figure.caption)
-    inline = re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"|<svg ', rf'<svg \1role="img" aria-label="{label}" ', svg, count=1)
+    opening = Markup('<svg role="img" aria-label="{}" ').format(figure.caption)
+    end = svg.index(">")
+    inline = re.sub(r' (width|height)="[^"]*"', "", svg[:end]).replace("<svg ", opening) + svg[end:]
     return Drawn(name, figure.caption, Markup(inline), round(SMALLEST * width), round(1.1 * width))
 
 
 def facts(page: Page) -> list[tuple[str, str]]:
     """Where the numbers come from, as the store has it."""
     stored = page.provenance
-    each = {name: ", ".join(sorted({str(value) for value in stored[name]})) for name in stored if name not in ("spec", "seeds")}
+    each = {name: ", ".join(sorted(set(stored[name]))) for name in ("version", "revision", "device", "torch")}
     seeds = sorted({seed for text in stored["seeds"] for seed in json.loads(text)})
     return [
         ("Scale", page.scale),
@@ -162,7 +163,8 @@ def html_table(table: pd.DataFrame) -> Markup:
     head = Markup("").join(Markup("<th scope='col'>{}</th>").format(name) for name in table.columns)
     rows = []
     for line in table.itertuples(index=False):
-        cells = [Markup("<td{}>{}</td>").format(Markup("" if isinstance(x, str) else " class='number'"), show(x)) for x in line]
+        kinds = ("text" if isinstance(value, str) else "number" for value in line)
+        cells = [Markup("<td class='{}'>{}</td>").format(kind, show(x)) for kind, x in zip(kinds, line, strict=True)]
         rows.append(Markup("<tr>{}</tr>").format(Markup("").join(cells)))
     return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(head, Markup("\n").join(rows))
 
@@ -173,7 +175,7 @@ def show(value: object) -> str:
     >>> show(0.00012345), show(10000.0), show(math.inf), show(math.nan), show(2**70)
     ('0.000123', '10,000', '∞', '', '1.1e21')
     """
-    if value is None or isinstance(value, float) and math.isnan(value):
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float):
         if math.isinf(value):
@@ -185,7 +187,11 @@ def show(value: object) -> str:
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pgm_rnn.report"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("pgm_rnn.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["show"] = show
     return environment
