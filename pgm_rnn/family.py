@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 from torch import Tensor, nn
@@ -64,6 +65,10 @@ class Family(nn.Module):
     def parameter_count(self, duration: int) -> ParameterCount:
         """Parameters of one replicate, as Python ints."""
         raise NotImplementedError(f"{type(self).__name__} is abstract")
+
+    def reset_parameters(self, seeds: Sequence[int]) -> None:
+        """Draw the parameters that training starts from, those of each replicate from its own seed."""
+        raise NotImplementedError(f"{type(self).__name__} has no parameters to train")
 
     @property
     def has_choices(self) -> bool:

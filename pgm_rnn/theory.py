@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -19,7 +21,7 @@ def table_risk(process: Family, duration: int, num_sequences: int, pseudocount: 
     .. math:: \sum_t \sum_{|v| = t-1} \Big\{ \sum_y P(vy) \big[ \log P(y \mid v) - E \log(B(N, P(vy)) + \beta) \big]
               + P(v)\, E \log(B(N, P(v)) + k \beta) \Big\}
 
-    with ``B(N, p)`` binomial. Infinite at beta = 0, where a count may be zero.
+    with ``B(N, p)`` binomial. Infinite at beta = 0, because a continuation may go unseen.
 
     Example:
         >>> from pgm_rnn import processes
@@ -29,6 +31,8 @@ def table_risk(process: Family, duration: int, num_sequences: int, pseudocount: 
     count = check_integer("num_sequences", num_sequences, 1)
     beta = check_number("pseudocount", pseudocount, 0, 1e6)
     tree = PrefixTree.from_law(process(duration))
+    if beta == 0.0 and any(bool(((level.weights > 0).sum(-1) > 1).any()) for level in tree.levels):
+        return math.inf
     risk = -float(tree.entropies().sum())
     for level in tree.levels:
         edges = level.weights[level.weights > 0]

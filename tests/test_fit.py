@@ -121,7 +121,7 @@ def test_tuning_looks_at_the_split_alone() -> None:
     losses = []
     for beta in models.Tabular.PSEUDOCOUNTS:
         law = fit(models.Tabular(2, 6, pseudocount=beta), part).model(6)
-        losses.append(-float(law.log_prob(held_out.symbols).mean()))
+        losses.append(-float(law.log_prob(held_out.symbols).detach().mean()))
     best = min(range(len(losses)), key=losses.__getitem__)
     assert tuned.chosen["pseudocount"] == models.Tabular.PSEUDOCOUNTS[best]
     again = fit(models.Tabular(2, 6, pseudocount=tuned.chosen["pseudocount"]), words).model(6)
@@ -131,7 +131,7 @@ def test_tuning_looks_at_the_split_alone() -> None:
 def test_validation_words_replace_the_split() -> None:
     words, other = sample(processes.even(), 5, 100, 4), sample(processes.even(), 5, 100, 5)
     result = fit(models.Recurrent(2, 3), words, validation=other, max_steps=60, restarts=1)
-    at_best = -float(result.model(5).log_prob(other.symbols).mean())
+    at_best = -float(result.model(5).log_prob(other.symbols).detach().mean())
     assert at_best == pytest.approx(float(result.validation_losses.min()), abs=1e-9)
 
 

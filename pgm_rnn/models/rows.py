@@ -80,6 +80,11 @@ class RowsFamily(Family):
         counts = self.PSEUDOCOUNTS if self.pseudocount is None else (self.pseudocount,)
         return [{"pseudocount": pseudocount} for pseudocount in counts]
 
+    @torch.no_grad()
+    def reset_parameters(self, seeds: Sequence[int]) -> None:
+        """Every row uniform, whatever the seeds: the likelihood has one maximum."""
+        self.logits.zero_()
+
     @property
     def has_choices(self) -> bool:
         return len(self.settings()) > 1
