@@ -24,7 +24,7 @@ Data = Sequences | Sequence[Sequences] | PrefixTree | SequenceDistribution
 HELD_OUT_SHARE = 0.2
 """The share of a data set's words on which its settings are chosen."""
 
-MAX_STEPS = 3000
+MAX_STEPS = 2000
 """Evaluations of the gradient at most, unless the caller says otherwise."""
 
 
@@ -50,7 +50,7 @@ def fit(
         model: any model of :data:`pgm_rnn.models.MODELS`.
         data: Sequences, a list of R of them, a PrefixTree, or a law, such as ``process(duration)``.
         validation: words to choose on, in place of a split.
-        max_steps: evaluations of a gradient at most (default 3000); counting ignores it.
+        max_steps: evaluations of a gradient at most (default 2000); counting ignores it.
         restarts: starting points, from seeds of their own; an inner axis, so R results come back.
         seed: of the split and of the starting points. Each of a list of data sets uses it as it would alone;
             replicates on one and the same data use seed, seed + 1, ...
