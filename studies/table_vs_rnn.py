@@ -102,9 +102,7 @@ class Scale(NamedTuple):
 
 SCALES = {
     "smoke": Scale(("golden-mean", "even"), {2: (4,)}, (100, None), 2, 1_000, {"max_steps": 60, "restarts": 1}),
-    "standard": Scale(
-        SOURCES, {2: (4, 10), 3: (4, 8), 4: (3, 6)}, (100, 1_000, 10_000, None), 5, 10_000, {}
-    ),
+    "standard": Scale(SOURCES, {2: (4, 9), 3: (3, 6), 4: (3, 5)}, (100, 1_000, 10_000, None), 5, 10_000, {}),
     "full": Scale(
         SOURCES,
         {2: (2, 4, 6, 8, 10, 12), 3: (2, 4, 6, 8, 10), 4: (2, 4, 6, 8)},

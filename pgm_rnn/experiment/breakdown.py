@@ -16,6 +16,9 @@ from pgm_rnn.experiment.intervals import t_interval
 
 CELL = ("process", "T", "N")
 
+TIE = 1e-12
+"""Nats per word: divergences closer than this are the same."""
+
 CRITERIA = {
     "aic_nats": "AIC",
     "bic_nats": "BIC",
@@ -34,12 +37,13 @@ def winners(rows: pd.DataFrame, labels: Mapping[str, str], first: str, second: s
     lines = []
     for (process, T, N), cell in groups(rows, *CELL):
         kl = cell.pivot_table(index="seed", columns="model", values="kl_nats_per_word", sort=False)
-        best = str(kl.mean().idxmin())
-        line = {"process": process, "T": T, "N": N, "winner": labels[best], "its KL (nats/word)": kl[best].mean()}
-        line |= {f"{labels[name]}: KL (nats/word)": kl[name].mean() for name in (first, second) if name in kl}
+        mean = kl.mean().clip(lower=0.0)  # rounding leaves an exact fit on either side of zero
+        best = [labels[name] for name in mean.index[mean <= mean.min() + TIE]]
+        line = {"process": process, "T": T, "N": N, "winner": ", ".join(best), "its KL (nats/word)": mean.min()}
+        line |= {f"{labels[name]}: KL (nats/word)": mean[name] for name in (first, second) if name in kl}
         if {first, second} <= set(kl) and np.isfinite(N):
-            mean, low, high = t_interval((kl[first] - kl[second]).dropna())
-            line[f"{labels[first]} - {labels[second]} [95 %]"] = f"{mean:+.2g} [{low:.2g}, {high:.2g}]"
+            value, low, high = t_interval((kl[first] - kl[second]).dropna())
+            line[f"{labels[first]} - {labels[second]} [95 %]"] = f"{value:+.2g} [{low:.2g}, {high:.2g}]"
         lines.append(line)
     return pd.DataFrame(lines)
 

@@ -26,7 +26,7 @@ from pgm_rnn.files import write_whole
 from pgm_rnn.report.figures import to_png, to_svg
 
 PIXELS_PER_INCH = 96
-SMALLEST = 0.62
+SMALLEST = 0.75
 """A figure is never shown below this share of its size: on a narrow screen it scrolls instead."""
 
 
