@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor
 
 from pgm_rnn.distribution import SequenceDistribution, draw
 from pgm_rnn.processes.chains import count_words
+
+SMALL = 1e-145
+"""Probabilities whose product is still a normal number with room to spare."""
 
 
 class HiddenMarkovLaw(SequenceDistribution):
@@ -42,11 +46,10 @@ class HiddenMarkovLaw(SequenceDistribution):
         return log_product(state, self._emission)
 
     def update(self, state: Tensor, symbol: Tensor) -> Tensor:
-        k, S = self.joint.shape[:2]
+        S = self.joint.shape[1]
         shape = torch.broadcast_shapes(state.shape[:-1], symbol.shape)
-        onward = log_product(state, self._onward).unflatten(-1, (k, S)).expand(*shape, k, S)
-        index = symbol.expand(shape)[..., None, None].expand(*shape, 1, S)
-        chosen = onward.gather(-2, index).squeeze(-2)
+        columns = symbol.unsqueeze(-1) * S + torch.arange(S, device=symbol.device)
+        chosen = log_product(state.expand(*shape, S), self._onward, columns.expand(*shape, S))
         forbidden = torch.isneginf(chosen).all(-1, keepdim=True)
         chosen = torch.where(forbidden, self.log_initial, chosen)
         return chosen - chosen.logsumexp(-1, keepdim=True)
@@ -89,21 +92,25 @@ def safe_log(values: Tensor) -> Tensor:
     return values.masked_fill(zero, 1.0).log().masked_fill(zero, -torch.inf)
 
 
-def log_product(log_vector: Tensor, matrix: Tensor) -> Tensor:
-    r""":math:`\log \sum_s e^{v_s} M_{sj}` for ``v (..., S)`` and ``M (S, J)``: ``-inf`` only where it is exactly that.
+def log_product(log_vector: Tensor, matrix: Tensor, columns: Tensor | None = None) -> Tensor:
+    r""":math:`\log \sum_s e^{v_s} M_{sj}` for ``v (..., S)``, ``M (S, J)``, and every j or the ``columns (..., n)``.
 
-    A product of scaled probabilities is right wherever it is a normal number; the few entries that underflow although
-    they are possible are summed again in logarithms. Gradients are finite, and zero through what is impossible.
+    It is ``-inf`` only where it is exactly that: a product of scaled probabilities is right wherever it is a normal
+    number, and the few that underflow although they are possible are summed again in logarithms. Gradients are
+    finite, and zero through what is impossible.
     """
     peak = log_vector.amax(-1, keepdim=True).detach()
     scaled = (log_vector - peak).exp() @ matrix
-    tiny = scaled < torch.finfo(scaled.dtype).tiny * 1e16
+    scaled = scaled if columns is None else scaled.gather(-1, columns)
+    tiny = scaled < SMALL**2
     if not bool(tiny.any()):
         return scaled.log() + peak
     result = scaled.masked_fill(tiny, 1.0).log().masked_fill(tiny, -torch.inf) + peak
-    possible = torch.isfinite(log_vector).to(matrix.dtype) @ (matrix > 0).to(matrix.dtype) > 0
-    if not bool((tiny & possible).any()):
-        return result
-    place = (tiny & possible).nonzero(as_tuple=True)
-    terms = log_vector[place[:-1]] + safe_log(matrix).mT[place[-1]]
+    absent = torch.isneginf(log_vector)
+    usual = (absent | (log_vector - peak > math.log(SMALL))).all() & ((matrix == 0) | (matrix > SMALL)).all()
+    if bool(usual):
+        return result  # no possible product is tiny
+    possible = (~absent).to(matrix.dtype) @ (matrix > 0).to(matrix.dtype) > 0
+    place = (tiny & (possible if columns is None else possible.gather(-1, columns))).nonzero(as_tuple=True)
+    terms = log_vector[place[:-1]] + safe_log(matrix).mT[place[-1] if columns is None else columns[place]]
     return result.index_put(place, terms.logsumexp(-1))

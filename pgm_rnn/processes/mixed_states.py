@@ -48,7 +48,7 @@ class MixedStates(NamedTuple):
             InputError: before more than :data:`MAX_NUMBERS` numbers are allocated.
         """
         k, S = joint.shape[:2]
-        way_out = "the distinct mixed states grow without end; use a smaller duration or a larger tolerance"
+        way_out = "the distinct mixed states grow without end; use a smaller duration"
         check_budget("duration", len(self.states) * k * S, MAX_NUMBERS, "numbers for the mixed states", way_out)
         parts = ahead(self.states * self.weights.unsqueeze(-1), joint).flatten(0, 1)  # P(word, s'), (M * k, S)
         weights = parts.sum(-1)

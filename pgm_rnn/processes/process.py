@@ -90,8 +90,11 @@ class Process(Family):
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Take over a process's tensors, once they have been checked as the constructor's are."""
+        for name in ("joint", "initial"):
+            if state_dict[name].dtype != torch.double:
+                raise reject(name, "float64", str(state_dict[name].dtype).removeprefix("torch."))
         checked = Process(state_dict["joint"])
-        if not torch.allclose(checked.initial, state_dict["initial"].double(), rtol=1e-9, atol=1e-12):
+        if not torch.allclose(checked.initial, state_dict["initial"], rtol=1e-9, atol=1e-12):
             raise reject("initial", "the stationary distribution of joint", state_dict["initial"].tolist()[:8])
         return super().load_state_dict(state_dict, strict, assign)
 

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import ParamSpec
 
+import numpy as np
 import torch
 
 from pgm_rnn.checks import check_number, check_symbols, reject
@@ -68,11 +69,9 @@ def periodic(word: str | Sequence[int] = "01") -> Process:
     >>> round(periodic("001").statistical_complexity(), 10)
     1.0986122887
     """
-    if isinstance(word, str) and not word.isdecimal():
+    if not (word.isdecimal() if isinstance(word, str) else np.ndim(word) == 1 and len(word)):
         raise reject("word", "a string of digits or a list of symbols", repr(word))
     symbols = as_tensor("word", [int(digit) for digit in word] if isinstance(word, str) else word)
-    if symbols.ndim != 1 or not len(symbols):
-        raise reject("word", "a string of digits or a list of symbols", repr(word))
     numbers = check_symbols("word", symbols, max(2, int(symbols.max()) + 1)).tolist()
     edges = [(str(n), 1.0, symbol, str((n + 1) % len(numbers))) for n, symbol in enumerate(numbers)]
     return machine(edges, max(2, max(numbers) + 1))
