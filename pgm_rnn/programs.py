@@ -69,7 +69,8 @@ def stepwise(
                 state = law.update(state, symbols[-1].expand(lanes))
             mediator = law.mediator(state) if mediators else None
             if mediator is not None:
-                state = law.with_mediator(state, pyro.deterministic(f"h_{t}", mediator, event_dim=1))
+                mediator = pyro.deterministic(f"h_{t}", mediator, event_dim=1)
+                state = law.with_mediator(state, mediator.expand(*lanes, -1))
             conditional = dist.Categorical(logits=law.next_logits(state))
             symbols.append(pyro.sample(f"y_{t}", conditional, obs=None if words is None else words[..., t - 1]))
     return torch.stack([symbol.expand(lanes) for symbol in symbols], -1)

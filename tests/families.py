@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -16,22 +16,19 @@ from pgm_rnn.processes import PROCESSES
 
 @dataclass(frozen=True)
 class Case:
-    """One family at one setting.
+    """One family at one setting: ``registry[name](**arguments)`` at ``duration``.
 
     ``order``: how many past symbols the traced graph shows at each step, None for all of them.
     ``forbidden``: the family gives some words probability zero although its logits are parameters.
     """
 
+    is_process: bool
     name: str
     duration: int
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any]
     dtype: torch.dtype = torch.float64
     order: int | None = None
     forbidden: bool = False
-
-    @property
-    def is_process(self) -> bool:
-        return self.name in PROCESSES
 
     @property
     def tolerance(self) -> float:
@@ -39,7 +36,8 @@ class Case:
         return 1e-10 if self.dtype == torch.float64 else 2e-4
 
     def build(self) -> Family:
-        family = (PROCESSES | MODELS)[self.name](**self.arguments).to(self.dtype)
+        registry = PROCESSES if self.is_process else MODELS
+        family = registry[self.name](**self.arguments).to(self.dtype)
         randomise(family)
         if self.forbidden:
             forbid(family)
@@ -48,7 +46,7 @@ class Case:
     def __str__(self) -> str:
         arguments = ",".join(f"{key}={value}" for key, value in self.arguments.items())
         precision = str(self.dtype).removeprefix("torch.float")
-        return f"{self.name}({arguments})-T{self.duration}-f{precision}{'-forbidden' if self.forbidden else ''}"
+        return f"{'process' if self.is_process else 'model'}-{self.name}({arguments})-T{self.duration}-f{precision}{'-forbidden' if self.forbidden else ''}"
 
 
 @torch.no_grad()
@@ -106,7 +104,7 @@ SETTINGS = [
 
 def process_cases() -> list[Case]:
     listed = [(name, arguments) for name, choices in PROCESS_ARGUMENTS.items() for arguments in choices]
-    return [Case(name, T, arguments) for (name, arguments), T in product(listed, (1, 2, 6))]
+    return [Case(True, name, T, arguments) for (name, arguments), T in product(listed, (1, 2, 6))]
 
 
 def model_cases() -> list[Case]:
@@ -125,7 +123,7 @@ def model_case(
 ) -> Case:
     own = {"duration": duration} if name == "tabular" else {}
     arguments = {"alphabet_size": k, **own, **arguments, "replicates": replicates}
-    return Case(name, duration, arguments, dtype, arguments.get("order"), forbidden)
+    return Case(False, name, duration, arguments, dtype, arguments.get("order"), forbidden)
 
 
 CASES = process_cases() + model_cases()

@@ -124,10 +124,11 @@ def test_mediators_are_deterministic_sites() -> None:
     assert not [name for name in poutine.trace(stepwise).get_trace(Markov(2, 1), WORDS, mediators=True).nodes if name[0] == "h"]
 
 
-def test_an_intervention_on_a_mediator_acts_on_what_follows() -> None:
+@pytest.mark.parametrize("shape", [(3,), (3, 3)], ids=["one for all words", "one for each"])
+def test_an_intervention_on_a_mediator_acts_on_what_follows(shape: tuple[int, ...]) -> None:
     """``do(h_2 = 0)``: y_2 is drawn from softmax(c), whatever y_1 was."""
     family = network()
-    zero = {"h_2": torch.zeros(3, 3, dtype=torch.float64)}
+    zero = {"h_2": torch.zeros(shape, dtype=torch.float64)}
     trace = poutine.trace(poutine.do(stepwise, zero)).get_trace(family, WORDS, mediators=True)
     trace.compute_log_prob()
     assert_close(trace.nodes["y_2"]["log_prob"], family.c.log_softmax(-1)[WORDS.symbols[:, 1]], 1e-12)
