@@ -344,7 +344,7 @@ def draw_parameters(frame: pd.DataFrame) -> Drawing:
     for axes, k in zip(grid, alphabets, strict=True):
         axes.set_xlim(1, max(COUNTED_T))
         log_axis(axes, "y", 1, TOP)
-        labels = [memory_wall(axes, checks.MAX_TABLE_BYTES / 8, f"{checks.MAX_TABLE_BYTES / 2**30:g} GiB, the wall")]
+        labels = [memory_wall(axes, checks.MAX_TABLE_BYTES / 8, "memory wall")]
         for name in COUNTED:
             mine = counted[(counted["alphabet_size"] == k) & (counted["model"] == name)]
             T, free = mine["T"].to_numpy(dtype=float), mine["free_parameters"].to_numpy(dtype=float)
@@ -374,8 +374,8 @@ FIGURES = {
         lambda frame: comparison.kl_against_n(learned(frame), LINES),
     ),
     "parameters-against-t": Figure(
-        "Free parameters against T. The table's k^T - 1 run into the memory wall; from there on (dotted) they are "
-        "predicted and the table is refused. What is shared over t does not grow with T.",
+        "Free parameters against T. The table's k^T - 1 run into the memory wall (1 GiB); from there on (dotted) "
+        "they are predicted and the table is refused. What is shared over t does not grow with T.",
         draw_parameters,
     ),
     "kl-against-parameters": Figure(

@@ -130,6 +130,13 @@ def test_incomplete_results_decide_nothing_and_say_why(tmp_path: Path) -> None:
     assert not (tmp_path / "made-up" / "verdict.json").exists()
 
 
+def test_a_run_of_which_nothing_is_left_has_a_page(tmp_path: Path) -> None:
+    with Store.writing(tmp_path) as store:
+        store.begin(STUDY, "smoke", 0)
+    render_report(tmp_path, [STUDY])
+    assert "2 of 2 cells have no results yet." in (tmp_path / "made-up" / "index.html").read_text()
+
+
 def test_the_ledger_tells_identities_from_measurements(tmp_path: Path) -> None:
     fill(tmp_path)
     text = render_report(tmp_path, [STUDY]).read_text()

@@ -198,7 +198,8 @@ def label_points(axes: Axes, labels: Sequence[Label]) -> None:
     scale = figure.dpi / 72
     points = axes.transData.transform([(label.x, label.y) for label in labels]) if labels else np.empty((0, 2))
     taken = [_box(x, y, 3 * scale, 3 * scale) for x, y in points]
-    frame = (axes.bbox.x0, axes.bbox.y0, axes.bbox.x1 + 1.2 * figure.dpi, axes.bbox.y1 + 6 * scale)
+    right = min(axes.bbox.x1 + 0.6 * figure.dpi, figure.bbox.x1)
+    frame = (axes.bbox.x0, axes.bbox.y0, right, axes.bbox.y1 + 6 * scale)
     for label, (x, y) in zip(labels, points, strict=True):
         half = (len(label.text) * 2.4 * scale, 4.6 * scale)
         spots = [
