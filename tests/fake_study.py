@@ -18,9 +18,10 @@ from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 
 def grid(scale: str) -> list[Cell]:
     count = {"smoke": 3, "standard": 6, "full": 9}[scale]
-    modes = os.environ.get("FAKE_MODES", "").split()  # by cell: "raise", "die", "die-once:FILE", "sleep:SECONDS"
+    modes = os.environ.get("FAKE_MODES", "").split()  # by cell: "raise", "die", "die-once:FILE", "wait-for:FILE"
     modes += [""] * count
-    return [Cell({"number": n, "mode": modes[n], "model": {"name": "square"}, "seeds": [n, n + 1]}) for n in range(count)]
+    model = {"name": "square"}
+    return [Cell({"number": n, "mode": modes[n], "model": model, "seeds": [n, n + 1]}) for n in range(count)]
 
 
 def measure(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]:
@@ -35,8 +36,8 @@ def act(mode: str) -> None:
     verb, _, argument = mode.partition(":")
     if verb == "raise":
         raise ValueError("this cell always raises")
-    if verb == "sleep":
-        time.sleep(float(argument))
+    while verb == "wait-for" and not Path(argument).exists():
+        time.sleep(0.02)
     if verb == "die" or (verb == "die-once" and not Path(argument).exists()):
         if argument:
             Path(argument).touch()

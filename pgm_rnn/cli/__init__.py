@@ -13,16 +13,13 @@ from pgm_rnn.cli.studies import list_names, report, run
 
 __all__ = ["app", "main"]
 
-for name, verb in {
-    "list": list_names,
-    "run": run,
-    "report": report,
-    "fit": fit,
-    "score": score,
-    "sample": sample,
-    "compare": compare,
-}.items():
-    app.command(name)(verb)
+app.command("list")(list_names)
+app.command("run")(run)
+app.command("report")(report)
+app.command("fit")(fit)
+app.command("score")(score)
+app.command("sample")(sample)
+app.command("compare")(compare)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

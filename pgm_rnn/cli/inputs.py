@@ -10,7 +10,6 @@ import typer
 
 if TYPE_CHECKING:
     from pgm_rnn.family import Family
-    from pgm_rnn.processes import Process
     from pgm_rnn.sequences import Sequences
 
 Data = Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Words: a .csv file, one word a line, or an .npz.")]
@@ -19,12 +18,21 @@ NumSequences = Annotated[int | None, typer.Option("--num-sequences", "-n", metav
 Duration = Annotated[int | None, typer.Option("--duration", "-T", metavar="T", help="Symbols in a word.")]
 
 
-def check_either(argument: str, given: Path | None, process: str | None) -> None:
+def check_either(argument: str, file: Path | None, process: str | None) -> None:
     """Refuse a file beside a process, and neither of them."""
     from pgm_rnn.checks import reject
 
-    if (given is None) == (process is None):
+    if (file is None) == (process is None):
         raise reject(argument, "either a file or --process", "both" if process else "neither")
+
+
+def check_data(data: Path | None, process: str | None, num_sequences: int | None, duration: int | None) -> None:
+    """Refuse what does not say where the words come from: a file, which has its N and T, or a process with these."""
+    from pgm_rnn.checks import reject
+
+    check_either("data", data, process)
+    if data is not None and (num_sequences, duration) != (None, None):
+        raise reject("data", "-n and -T with --process only", "them beside a file, which has its own")
 
 
 def check_target(path: Path, suffixes: tuple[str, ...] = ()) -> None:
@@ -35,6 +43,15 @@ def check_target(path: Path, suffixes: tuple[str, ...] = ()) -> None:
         raise reject("output", "a name ending in " + " or ".join(suffixes), repr(path.name))
     if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise reject("output", "a file in a folder that can be written", repr(str(path)))
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a folder that could not be made or written, before anything is computed for it."""
+    from pgm_rnn.checks import reject
+
+    existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise reject("output", "a folder that can be written", repr(str(path)))
 
 
 def read_words(path: Path, alphabet_size: int | None = None) -> Sequences:
@@ -50,14 +67,6 @@ def read_words(path: Path, alphabet_size: int | None = None) -> Sequences:
     return Sequences(words.symbols, alphabet_size)
 
 
-def find_process(text: str) -> Process:
-    """A process by its name, with arguments."""
-    from pgm_rnn.naming import build
-    from pgm_rnn.processes import PROCESSES
-
-    return build("process", text, PROCESSES)
-
-
 def draw_words(family: Family, count: int, duration: int | None, seed: int, prefix: str | None = None) -> Sequences:
     """Words drawn from a process or a model, all with the same first symbols if a prefix is given."""
     import torch
@@ -68,7 +77,7 @@ def draw_words(family: Family, count: int, duration: int | None, seed: int, pref
     count, seed = check_integer("num_sequences", count, 1), check_integer("seed", seed, 0)
     law = family(duration)
     check_budget("num_sequences", 8 * count * law.duration, MAX_TABLE_BYTES, "bytes of symbols", "draw fewer words")
-    device = next((*family.parameters(), *family.buffers())).device
+    device = next(iter(family.state_dict().values())).device
     generator = torch.Generator(device).manual_seed(seed)
     if not prefix:
         return Sequences(law.sample((count,), generator=generator), law.alphabet_size)

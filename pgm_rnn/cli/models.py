@@ -13,10 +13,11 @@ from pgm_rnn.cli.inputs import (
     Duration,
     NumSequences,
     ProcessName,
+    check_data,
     check_either,
+    check_folder,
     check_target,
     draw_words,
-    find_process,
     read_words,
 )
 
@@ -40,16 +41,17 @@ def fit(
     import pgm_rnn
     from pgm_rnn.models import MODELS
     from pgm_rnn.naming import build
+    from pgm_rnn.processes import parse
 
-    check_either("data", data, process)
+    check_data(data, process, num_sequences, duration)
     check_target(output)
     training: pgm_rnn.Sequences | pgm_rnn.SequenceDistribution
     if data is not None:
         training = read_words(data)
     elif num_sequences is not None:
-        training = draw_words(find_process(str(process)), num_sequences, duration, seed)
+        training = draw_words(parse(str(process)), num_sequences, duration, seed)
     else:
-        training = find_process(str(process))(duration)
+        training = parse(str(process))(duration)
     given = {"alphabet_size": training.alphabet_size, "duration": training.duration}
     result = pgm_rnn.fit(build("model", model, MODELS, **given), training, seed=seed, device=device, progress=True)
     pgm_rnn.save(result.model, output)
@@ -76,14 +78,15 @@ def score(
     """
     import pgm_rnn
     from pgm_rnn.devices import resolve_device
+    from pgm_rnn.processes import parse
 
-    check_either("data", data, process)
+    check_data(data, process, num_sequences, duration)
     where = resolve_device(device)
     model = pgm_rnn.load(file).to(where)
     if data is not None:
         result = pgm_rnn.score(model, read_words(data, model.alphabet_size).to(where))
     else:
-        truth = find_process(str(process)).to(where)
+        truth = parse(str(process)).to(where)
         result = pgm_rnn.score(model, truth, duration, num_sequences=num_sequences, seed=seed)
     for name in ("divergence", "cross_entropy", "entropy", "standard_error"):
         value = getattr(result, name)
@@ -108,11 +111,12 @@ def sample(
     """
     import pgm_rnn
     from pgm_rnn.devices import resolve_device
+    from pgm_rnn.processes import parse
 
     check_either("file", file, process)
     if output is not None:
         check_target(output, (".csv", ".npz"))
-    source = pgm_rnn.load(file) if file is not None else find_process(str(process))
+    source = pgm_rnn.load(file) if file is not None else parse(str(process))
     words = draw_words(source.to(resolve_device(device)), num_sequences or 0, duration, seed, prefix)
     if output is None:
         typer.echo(words.to_csv(), nl=False)
@@ -131,13 +135,12 @@ def compare(
     Example: pgm-rnn compare words.csv
     """
     from pgm_rnn.experiment.ladder import compare_ladder
-    from pgm_rnn.experiment.table import to_csv
     from pgm_rnn.files import write_whole
 
-    target = output / "compare" / "compare.csv"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    check_target(target)
+    check_folder(output)
     table = compare_ladder(read_words(data), seed=seed, device=device)
     typer.echo(table.to_string(float_format="{:.5g}".format))
-    write_whole(target, to_csv(table.reset_index().to_dict("records")))
+    target = output / "compare" / "compare.csv"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(target, table.to_csv())
     typer.echo(f"written {target}")

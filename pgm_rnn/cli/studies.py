@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pgm_rnn.cli.app import Device, Folder, complain
+
+if TYPE_CHECKING:
+    from pgm_rnn.experiment.study import Study
 
 
 def list_names(
@@ -53,25 +57,25 @@ def run(
     from pgm_rnn.experiment.library import find_study
     from pgm_rnn.experiment.runner import run_study
     from pgm_rnn.experiment.study import RunFailed
-    from pgm_rnn.report import render_report
 
     if workers is not None and cluster is not None:
         raise reject("workers", "either workers or a cluster", "both")
-    found = [find_study(name) for name in studies]
-    failures = []
-    for study in found:
+    finished, failures = [], []
+    for study in [find_study(name) for name in studies]:
         try:
             run_study(study, scale, output, workers=workers, cluster=cluster, device=device, seed=seed)
-            typer.echo(_verdict(output / study.name / "verdict.json"))
+            finished.append(study)
         except RunFailed as error:
             failures.append(str(error))
         except KeyboardInterrupt:
             complain("stopped; finished cells are kept, and the same command goes on from there")
             raise typer.Exit(130) from None
+    if finished:
+        _render(output, finished)
+    for study in finished:
+        typer.echo(_verdict(output / study.name / "verdict.json"))
     if failures:
         raise RunFailed("\n".join(failures))
-    render_report(output, studies=found)
-    typer.echo(f"report: {output / 'index.html'}")
 
 
 def report(
@@ -82,6 +86,10 @@ def report(
 
     Example: pgm-rnn report --output reports
     """
+    _render(output, studies)
+
+
+def _render(output: Path, studies: Sequence[Study | str] | None) -> None:
     from pgm_rnn.report import render_report
 
     render_report(output, studies=studies)

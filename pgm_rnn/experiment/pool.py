@@ -5,15 +5,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 from pgm_rnn.checks import reject
 from pgm_rnn.experiment.study import RunFailed
@@ -28,18 +30,23 @@ Finished = tuple[Task, Outcome]
 def on_this_machine(tasks: Sequence[Task], workers: int) -> Generator[Finished, None, None]:
     """Tasks as they finish, on ``workers`` processes.
 
-    When a worker dies, whatever was running is tried again, each task alone in a fresh process: so the one that
-    kills its worker is told from those that were running beside it, and fails.
+    When a worker dies, whatever was running is tried again, one task at a time, which tells the task that kills its
+    worker from those that were running beside it. It fails when it has done so twice.
     """
     queue = deque(tasks)
+    deaths: Counter[str] = Counter()
     while queue:
         with worker_processes(min(workers, len(queue))) as pool:
-            interrupted = yield from drain(pool, queue, workers)
-        for task in interrupted:
+            suspects = deque((yield from drain(pool, queue, workers)))
+        while suspects:
             with worker_processes(1) as pool:
-                guilty = yield from drain(pool, deque([task]), 1)
-            if guilty:
-                yield task, Outcome(error="its worker process died twice, the second time alone")
+                lost = yield from drain(pool, suspects, 1)
+            for task in lost:
+                deaths[task.key] += 1
+                if deaths[task.key] < 2:
+                    suspects.appendleft(task)
+                else:
+                    yield task, Outcome(error="its worker process died twice")
 
 
 def on_cluster(tasks: Sequence[Task], address: str) -> Generator[Finished, None, None]:
@@ -51,10 +58,11 @@ def on_cluster(tasks: Sequence[Task], address: str) -> Generator[Finished, None,
     except ImportError:
         raise reject("cluster", "the package distributed", "none", "install pgm-rnn[cluster]") from None
     try:
-        client = Client(address, timeout=10, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise reject("cluster", "the address of a Dask scheduler", f"{address!r} ({error})") from None
-    with client:
+        place = urlsplit(address)
+        socket.create_connection((place.hostname, place.port), timeout=10).close()
+    except (OSError, TypeError, ValueError) as error:
+        raise reject("cluster", "a Dask scheduler at tcp://host:port", f"{address!r} ({error})") from None
+    with Client(address, set_as_default=False) as client:
         pool = client.get_executor(pure=False, retries=2)
         try:
             yield from drain(pool, deque(tasks), len(tasks))

@@ -95,6 +95,8 @@ def _write_results(store: Store, study: Study, folder: Path, errors: Sequence[st
     frame = to_frame(records)
     try:
         folder.mkdir(exist_ok=True)
+        for litter in [*folder.glob(".results.csv.*.tmp"), *folder.glob(".verdict.json.*.tmp")]:
+            litter.unlink()  # of a run that was killed while it wrote
         write_whole(folder / "results.csv", to_csv(records))
         if errors:
             (folder / "verdict.json").unlink(missing_ok=True)

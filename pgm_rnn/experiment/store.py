@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import filelock
 import pandas as pd
@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS cells (
 CREATE TABLE IF NOT EXISTS rows (
     cell TEXT NOT NULL REFERENCES cells (key) ON DELETE CASCADE, replicate INTEGER NOT NULL, data TEXT NOT NULL,
     PRIMARY KEY (cell, replicate)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS runs (study TEXT PRIMARY KEY, scale TEXT NOT NULL, seed INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (
+    study TEXT PRIMARY KEY, scale TEXT NOT NULL, seed INTEGER NOT NULL, file TEXT NOT NULL);
 """
 
 UNUSABLE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
@@ -42,7 +43,8 @@ class Store:
 
     A cell's key is a hash of the study's name, the specification and the package version: when one of them changes,
     the cell is computed anew. A row is kept as the text of a JSON object, so that integers of any size, infinities
-    and NaN come back as they were. Reading never waits for a run; writing is :meth:`writing`.
+    and NaN come back as they were. Reading never waits for a run, ``with Store(output) as store``; writing is
+    :meth:`writing`.
 
     Args:
         output: the folder.
@@ -87,11 +89,17 @@ class Store:
             raise reject("output", "a folder that can be written", f"{str(output)!r} ({error.strerror})") from None
         with lock:
             _create(folder / "results.sqlite")
-            with closing(cls(output, version)) as store:
+            with cls(output, version) as store:
                 yield store
 
     def close(self) -> None:
         self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def key(self, study: Study, cell: Cell) -> str:
         """What the cell is stored under."""
@@ -101,8 +109,9 @@ class Store:
 
     def begin(self, study: Study, scale: str, seed: int) -> None:
         """Note what the latest run of a study was: the cells that :meth:`frame` shows."""
+        file = str(Path(study.source[1]).resolve()) if study.source else ""
         with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", (study.name, scale, seed))
+            self._db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", (study.name, scale, seed, file))
 
     def put(self, study: Study, cell: Cell, outcome: Outcome) -> None:
         """Keep a cell with all its rows, or its error, in one transaction."""
@@ -120,9 +129,9 @@ class Store:
 
     # Reading.
 
-    def studies(self) -> list[str]:
-        """The names of the studies that were run here, in alphabetical order."""
-        return [name for (name,) in self._query("SELECT study FROM runs ORDER BY study")]
+    def studies(self) -> dict[str, str]:
+        """The studies that were run here, by name, each with the path of its file."""
+        return dict(self._query("SELECT study, file FROM runs ORDER BY study"))
 
     def latest(self, study: Study) -> tuple[str, int]:
         """Scale and seed of the latest run of a study.
@@ -204,5 +213,8 @@ def plain_errors(path: Path) -> Iterator[None]:
 
 
 def _create(path: Path) -> None:
+    """Lay out an empty file; any other is left as it is."""
+    if path.exists() and path.stat().st_size:
+        return
     with plain_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
