@@ -124,9 +124,7 @@ class SequenceDistribution(TorchDistribution):
         log_p = log_p.unflatten(-2, (self.duration, lanes[-1])).transpose(-3, -2)  # (*batch, lanes, T, k)
         return log_p.gather(-1, words.unsqueeze(-1)).squeeze(-1).reshape(*shape, self.duration)
 
-    def sample(
-        self, sample_shape: Sequence[int] = torch.Size(), *, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = torch.Size(), *, generator: torch.Generator | None = None) -> Tensor:
         """Words ``(*sample_shape, *batch_shape, T)``, symbol by symbol; from torch's generator if none is given."""
         shape = torch.Size(sample_shape) + self.batch_shape
         lanes = shape or torch.Size((1,))
@@ -213,7 +211,7 @@ def draw(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """
     cumulative = logits.detach().double().softmax(-1).cumsum(-1)
     cumulative = cumulative / cumulative[..., -1:]
-    uniform = torch.rand(logits.shape[:-1] + (1,), dtype=torch.float64, device=logits.device, generator=generator)
+    uniform = torch.rand((*logits.shape[:-1], 1), dtype=torch.float64, device=logits.device, generator=generator)
     return (uniform >= cumulative[..., :-1]).sum(-1)
 
 

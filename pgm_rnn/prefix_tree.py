@@ -61,7 +61,9 @@ class PrefixTree:
         """The same tree on another device."""
         moved = copy.copy(self)
         moved._cast = {}
-        moved.levels = [Level(*(None if part is None else part.to(device) for part in level)) for level in self.levels]
+        moved.levels = [
+            Level._make(None if part is None else part.to(device) for part in level) for level in self.levels
+        ]
         moved.totals = self.totals.to(device)
         return moved
 
@@ -92,7 +94,9 @@ class PrefixTree:
         terms = []
         for level in self.levels:
             weights = level.weights
-            terms.append((torch.xlogy(weights.sum(-1), weights.sum(-1)) - torch.xlogy(weights, weights).sum(-1)).sum(-1))
+            terms.append(
+                (torch.xlogy(weights.sum(-1), weights.sum(-1)) - torch.xlogy(weights, weights).sum(-1)).sum(-1)
+            )
         return torch.stack(terms, -1)
 
     def expected_log_prob(self, law: SequenceDistribution) -> Tensor:
@@ -121,7 +125,7 @@ class PrefixTree:
             raise reject("law.batch_shape", f"() or ({self.replicates}, 1), as in the tree", tuple(law.batch_shape))
 
     def _batch(self, law: SequenceDistribution) -> torch.Size:
-        """Leading shape of lanes: the law's replicates, broadcast with the tree's own where lanes differ by replicate."""
+        """Leading shape of lanes: the law's replicates, broadcast with the tree's own where lanes differ by them."""
         own = self.levels[0].symbol if self.levels[0].symbol is not None else self.levels[-1].symbol
         batch = own.shape[:-1] if own is not None else torch.Size()
         return torch.broadcast_shapes(law.batch_shape[:-1], batch)
@@ -222,4 +226,3 @@ def _lead(index: Tensor, lead: int) -> Tensor:
 def _lane_slice(state: State, lead: int, lanes: slice, start: int) -> State:
     index = (slice(None),) * lead + (slice(lanes.start - start, lanes.stop - start),)
     return map_state(lambda tensor: tensor[index], state)
-

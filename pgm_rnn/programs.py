@@ -106,10 +106,11 @@ def _begin(
             raise reject("sequences", "data to observe, or a duration to sample", "neither")
         count = check_integer("num_sequences", 1 if num_sequences is None else num_sequences, 1)
         law = family(duration)
-        return law, None, law.batch_shape[:-1] + (count,)
+        return law, None, torch.Size((*law.batch_shape[:-1], count))
     parts, alphabet_size = _observed(sequences)
     words = parts.pop("symbols")
-    for argument, value, own in (("num_sequences", num_sequences, words.shape[-2]), ("duration", duration, words.shape[-1])):
+    asked = {"num_sequences": num_sequences, "duration": duration}
+    for (argument, value), own in zip(asked.items(), words.shape[-2:], strict=True):
         if value not in (None, own):
             raise reject(argument, f"None or {own}, as in the sequences", value)
     law = family(words.shape[-1], **parts)
@@ -125,8 +126,9 @@ def _begin(
 def _observed(sequences: Data) -> tuple[dict[str, Tensor], int]:
     """The symbols and, where there are any, the context and inputs, of ``R`` data sets stacked; and k."""
     if isinstance(sequences, Sequences):
-        parts = {"symbols": sequences.fixed_length(), "context": sequences.context, "inputs": sequences.inputs}
-        return {name: part for name, part in parts.items() if part is not None}, sequences.alphabet_size
+        sides = {"context": sequences.context, "inputs": sequences.inputs}
+        given = {name: side for name, side in sides.items() if side is not None}
+        return {"symbols": sequences.fixed_length()} | given, sequences.alphabet_size
     columns = [_observed(data) for data in sequences if isinstance(data, Sequences)]
     shapes = [{name: tuple(part.shape) for name, part in parts.items()} | {"k": k} for parts, k in columns]
     if not shapes or len(shapes) < len(sequences) or any(shape != shapes[0] for shape in shapes):
@@ -136,7 +138,7 @@ def _observed(sequences: Data) -> tuple[dict[str, Tensor], int]:
 
 
 def _widen(lanes: torch.Size, state: State, symbol: Tensor) -> tuple[torch.Size, State]:
-    """Lanes and state broadcast with a symbol: a conditioned one can be smaller, one inside an outer plate is larger."""
+    """Lanes and state broadcast with a symbol: a conditioned one may be smaller, one in an outer plate is larger."""
     shape = torch.broadcast_shapes(lanes, symbol.shape)
     return shape, expand_lanes(state, len(lanes), shape)
 

@@ -64,7 +64,8 @@ class Sequences:
 
     def __repr__(self) -> str:
         extras = [name for name in ("lengths", "context", "inputs") if getattr(self, name) is not None]
-        return f"Sequences(N={len(self)}, T={self.duration}, k={self.alphabet_size}{', ' if extras else ''}{', '.join(extras)})"
+        parts = [f"N={len(self)}", f"T={self.duration}", f"k={self.alphabet_size}", *extras]
+        return f"Sequences({', '.join(parts)})"
 
     def __getitem__(self, index: Tensor) -> Sequences:
         """The words at the given positions (or under a boolean mask)."""
@@ -91,7 +92,12 @@ class Sequences:
             InputError: if the words have different lengths; :meth:`with_end` is the way out.
         """
         if self.lengths is not None and bool((self.lengths < self.duration).any()):
-            raise reject("sequences", "words of one length", f"lengths {int(self.lengths.min())}..{int(self.lengths.max())}", "use sequences.with_end()")
+            raise reject(
+                "sequences",
+                "words of one length",
+                f"lengths {int(self.lengths.min())}..{int(self.lengths.max())}",
+                "use sequences.with_end()",
+            )
         return self.symbols
 
     def with_end(self) -> Sequences:
@@ -169,7 +175,9 @@ def _check_side(argument: str, values: Tensor | np.ndarray | None, shape: tuple[
     tensor = as_tensor(argument, values)
     fits = tensor.ndim == len(shape) and all(want in (None, got) for want, got in zip(shape, tensor.shape, strict=True))
     if not fits:
-        raise reject(argument, "shape (" + ", ".join("D" if n is None else str(n) for n in shape) + ")", tuple(tensor.shape))
+        raise reject(
+            argument, "shape (" + ", ".join("D" if n is None else str(n) for n in shape) + ")", tuple(tensor.shape)
+        )
     return check_finite(argument, tensor)
 
 
@@ -195,7 +203,9 @@ def _read_csv(path: Path, alphabet_size: int | None) -> Sequences:
         try:
             words.append(torch.tensor([int(field) for field in row]))
         except (ValueError, RuntimeError):  # no integer, or one of more than 64 bits
-            raise reject("data", "integer symbols separated by commas", f"{','.join(row)[:40]!r} on line {number} of {path.name}") from None
+            raise reject(
+                "data", "integer symbols separated by commas", f"{','.join(row)[:40]!r} on line {number} of {path.name}"
+            ) from None
     if not words:
         raise reject("data", "at least one word", f"no line with symbols in {path.name}")
     lengths = [len(word) for word in words]

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from pgm_rnn.checks import check_budget, check_name, reject
 from pgm_rnn.distribution import SequenceDistribution
-from pgm_rnn.lanes import map_state
 from pgm_rnn.sequences import Sequences
 
 LAYOUT_COST = {"union": 1.0, "forest": 1.3, "batch": 0.9}
@@ -37,7 +36,7 @@ class Level(NamedTuple):
 
     def alone(self) -> Level:
         """The level of a single data set, without the replicate axis."""
-        return Level(*(part if part is None or part.ndim < 2 else part.squeeze(0) for part in self))
+        return Level._make(part if part is None or part.ndim < 2 else part.squeeze(0) for part in self)
 
 
 class Structure(NamedTuple):

@@ -45,8 +45,9 @@ class Case:
 
     def __str__(self) -> str:
         arguments = ",".join(f"{key}={value}" for key, value in self.arguments.items())
-        precision = str(self.dtype).removeprefix("torch.float")
-        return f"{'process' if self.is_process else 'model'}-{self.name}({arguments})-T{self.duration}-f{precision}{'-forbidden' if self.forbidden else ''}"
+        kind, precision = "process" if self.is_process else "model", str(self.dtype).removeprefix("torch.float")
+        forbidden = "-forbidden" if self.forbidden else ""
+        return f"{kind}-{self.name}({arguments})-T{self.duration}-f{precision}{forbidden}"
 
 
 @torch.no_grad()
@@ -99,7 +100,7 @@ SETTINGS = [
     (3, 6, 1, torch.float32),
     (5, 2, None, torch.float32),
 ]
-"""k, T, replicates and dtype: each value of each, in mixed company. Processes have float64 and no replicates."""
+"""k, T, replicates and dtype: each value of each, in mixed company. Processes are float64 without replicates."""
 
 
 def process_cases() -> list[Case]:
@@ -127,7 +128,11 @@ def model_case(
 
 
 CASES = process_cases() + model_cases()
-FORBIDDING = [model_case(name, choices[0], 3, 3, R, forbidden=True) for name, choices in MODEL_ARGUMENTS.items() for R in (None, 2)]
+FORBIDDING = [
+    model_case(name, choices[0], 3, 3, R, forbidden=True)
+    for name, choices in MODEL_ARGUMENTS.items()
+    for R in (None, 2)
+]
 LONG = [case for case in CASES if case.duration > 1]
 MODELS_LONG = [case for case in LONG if not case.is_process]
 GRAPHS = [case for case in CASES if case.duration == 6]

@@ -122,7 +122,9 @@ def test_the_generator_decides_the_sample(name: str) -> None:
     dtype=st.sampled_from([torch.float32, torch.float64]),
 )
 @settings(max_examples=30, deadline=None)
-def test_draw_follows_the_logits_and_never_draws_the_impossible(weights: list[float], seed: int, dtype: torch.dtype) -> None:
+def test_draw_follows_the_logits_and_never_draws_the_impossible(
+    weights: list[float], seed: int, dtype: torch.dtype
+) -> None:
     logits = torch.tensor(weights, dtype=dtype).log()
     symbols = draw(logits.expand(2000, -1), torch.Generator().manual_seed(seed))
     p = logits.double().softmax(-1)

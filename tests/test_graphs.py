@@ -30,7 +30,9 @@ def reaches(edges: dict[str, set[str]], source: str, target: str, without: str) 
     return source in edges[target] or any(reaches(edges, source, node, without) for node in edges[target] - {without})
 
 
-@pytest.mark.parametrize("family", [Tabular(2, T), Recurrent(2, 3), PROCESSES["even"]()], ids=["table", "network", "process"])
+@pytest.mark.parametrize(
+    "family", [Tabular(2, T), Recurrent(2, 3), PROCESSES["even"]()], ids=["table", "network", "process"]
+)
 def test_mediators_hidden_the_graph_is_complete(family: Family) -> None:
     edges = parents(family)
     assert edges == {f"y_{t}": {f"y_{s}" for s in range(1, t)} for t in range(1, T + 1)}

@@ -29,7 +29,13 @@ LAYERS = [
 ]
 """A module may import from its own layer and from those above it in this list."""
 
-STRANGERS = [("models", "processes"), ("processes", "models"), ("programs", "models"), ("programs", "processes"), ("report", "cli")]
+STRANGERS = [
+    ("models", "processes"),
+    ("processes", "models"),
+    ("programs", "models"),
+    ("programs", "processes"),
+    ("report", "cli"),
+]
 """Neighbours in one layer that must not know each other: (who, whom)."""
 
 PLACES = {
@@ -119,7 +125,8 @@ def state():
     return {
         "dtype": torch.get_default_dtype(), "device": torch.get_default_device(), "grad": torch.is_grad_enabled(),
         "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
-        "deterministic": torch.are_deterministic_algorithms_enabled(), "precision": torch.get_float32_matmul_precision(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "precision": torch.get_float32_matmul_precision(),
         "validation": torch.distributions.Distribution._validate_args, "pyro": dict(pyro.settings.get()),
         "store": list(pyro.get_param_store().keys()), "rc": dict(matplotlib.rcParams), "floats": numpy.geterr(),
         "seeds": (torch.get_rng_state().tolist(), str(numpy.random.get_state()), random.getstate()),
@@ -140,7 +147,7 @@ sys.exit(f"importing changes {changed}" if changed else 0)
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), str(CHECKOUT)])}
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_no_import_changes_a_global() -> None:

@@ -148,7 +148,7 @@ def test_too_large_is_refused_before_allocating() -> None:
         lambda: pgm_rnn.score(model, pgm_rnn.processes.random_markov(4, 2), 20),
     ]
     for refused in refusals:
-        with pytest.raises(InputError, match="expected at most .*, got .*; "):
+        with pytest.raises(InputError, match=r"expected at most .*, got .*; "):
             refused()
 
 
@@ -160,7 +160,9 @@ def test_process_against_matrix_products(case: Case) -> None:
     process = case.build()
     words = oracles.all_words(process.alphabet_size, case.duration)[:300]
     exact = [oracles.matrix_product_probability(process.joint, process.initial, word) for word in words.tolist()]
-    inv.assert_close(process(case.duration).log_prob(words).exp(), torch.tensor(exact, dtype=torch.double), case.tolerance)
+    inv.assert_close(
+        process(case.duration).log_prob(words).exp(), torch.tensor(exact, dtype=torch.double), case.tolerance
+    )
 
 
 @pytest.mark.parametrize("name", ["mess3", "even", "nemo"])

@@ -91,7 +91,9 @@ def test_likelihood_and_gradient_are_those_of_the_words(sets: list[Sequences], s
         assert_close(value, expected, 1e-12)
         got = torch.autograd.grad(value.sum(), parameters, allow_unused=True)
         for one, other, p in zip(got, wanted, parameters, strict=True):
-            assert_close(torch.zeros_like(p) if one is None else one, torch.zeros_like(p) if other is None else other, 1e-12)
+            assert_close(
+                torch.zeros_like(p) if one is None else one, torch.zeros_like(p) if other is None else other, 1e-12
+            )
 
 
 def test_one_data_set_has_no_replicate_axis() -> None:
@@ -176,13 +178,17 @@ def test_a_gradient_past_a_forbidden_word_nobody_saw() -> None:
 @pytest.mark.parametrize("max_cells", [1, 7, 40])
 @pytest.mark.parametrize("layout", ["union", "batch", "law"])
 @pytest.mark.parametrize("replicates", [None, 3])
-def test_blocks_give_the_same(max_cells: int, layout: str, replicates: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_give_the_same(
+    max_cells: int, layout: str, replicates: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     family = made(Recurrent(2, 3, replicates=replicates))
     if layout == "law":
         tree = PrefixTree.from_law(PROCESSES["even"]()(6))
     else:
         words = torch.randint(2, (30, 6), generator=torch.Generator().manual_seed(1))
-        tree = PrefixTree.from_sequences([Sequences(words, 2), Sequences(1 - words, 2), Sequences(words[:9], 2)], layout)
+        tree = PrefixTree.from_sequences(
+            [Sequences(words, 2), Sequences(1 - words, 2), Sequences(words[:9], 2)], layout
+        )
     parameters = list(family.parameters())
     whole = tree.expected_log_prob(family(6))
     by_position = tree.expected_log_probs(family(6))
@@ -250,7 +256,9 @@ def test_bad_data(sequences: list, message: str) -> None:
 
 
 def test_unknown_layout_lists_the_known() -> None:
-    with pytest.raises(InputError, match="^layout: expected one of batch, forest, union, got 'unio'; did you mean 'union'"):
+    with pytest.raises(
+        InputError, match=r"^layout: expected one of batch, forest, union, got 'unio'; did you mean 'union'"
+    ):
         PrefixTree.from_sequences(Sequences([[0, 1]], 2), "unio")
 
 
@@ -258,5 +266,5 @@ def test_unknown_layout_lists_the_known() -> None:
 def test_replicates_must_fit(layout: str) -> None:
     """Two data sets and a law with three replicates: neither is a list for the other."""
     sets = [Sequences([[0, 1, 1]], 2), Sequences([[1, 1, 0]], 2)]
-    with pytest.raises(InputError, match="^law.batch_shape: expected .*, got .*"):
+    with pytest.raises(InputError, match=r"^law.batch_shape: expected .*, got .*"):
         PrefixTree.from_sequences(sets, layout).expected_log_prob(made(Recurrent(2, 2, replicates=3))(3))

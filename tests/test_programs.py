@@ -120,8 +120,12 @@ def test_mediators_are_deterministic_sites() -> None:
     trace = poutine.trace(stepwise).get_trace(family, WORDS, mediators=True)
     h = torch.tanh(family.b).expand(3, -1)
     assert_close(trace.nodes["h_1"]["value"], h, 1e-12)
-    assert_close(trace.nodes["h_2"]["value"], torch.tanh(family.b + h @ family.W.T + family.U.T[WORDS.symbols[:, 0]]), 1e-12)
-    assert not [name for name in poutine.trace(stepwise).get_trace(Markov(2, 1), WORDS, mediators=True).nodes if name[0] == "h"]
+    assert_close(
+        trace.nodes["h_2"]["value"], torch.tanh(family.b + h @ family.W.T + family.U.T[WORDS.symbols[:, 0]]), 1e-12
+    )
+    assert not [
+        name for name in poutine.trace(stepwise).get_trace(Markov(2, 1), WORDS, mediators=True).nodes if name[0] == "h"
+    ]
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 3)], ids=["one for all words", "one for each"])
@@ -172,15 +176,43 @@ def test_context_and_inputs_reach_the_family() -> None:
         (network(), {"duration": 0}, "duration: expected an integer of at least 1, got 0"),
         (network(), {"duration": 2, "num_sequences": 0}, "num_sequences: expected an integer of at least 1, got 0"),
         (network(), {"sequences": WORDS, "duration": 5}, "duration: expected None or 4, as in the sequences, got 5"),
-        (network(), {"sequences": WORDS, "num_sequences": 5}, "num_sequences: expected None or 3, as in the sequences, got 5"),
-        (network(), {"sequences": [WORDS, WORDS]}, "sequences: expected one data set, or one for each of the law's no replicates, got 2"),
-        (network(2), {"sequences": [WORDS] * 3}, "sequences: expected one data set, or one for each of the law's 2 replicates, got 3"),
-        (network(2), {"sequences": []}, "sequences: expected Sequences, or a list of them that have one N, T and k, got"),
+        (
+            network(),
+            {"sequences": WORDS, "num_sequences": 5},
+            "num_sequences: expected None or 3, as in the sequences, got 5",
+        ),
+        (
+            network(),
+            {"sequences": [WORDS, WORDS]},
+            "sequences: expected one data set, or one for each of the law's no replicates, got 2",
+        ),
+        (
+            network(2),
+            {"sequences": [WORDS] * 3},
+            "sequences: expected one data set, or one for each of the law's 2 replicates, got 3",
+        ),
+        (
+            network(2),
+            {"sequences": []},
+            "sequences: expected Sequences, or a list of them that have one N, T and k, got",
+        ),
         (network(2), {"sequences": [WORDS, WORDS.symbols]}, "sequences: expected Sequences, or a list of them"),
-        (network(2), {"sequences": [WORDS, WORDS[torch.tensor([0])]]}, "sequences: expected Sequences, or a list of them"),
+        (
+            network(2),
+            {"sequences": [WORDS, WORDS[torch.tensor([0])]]},
+            "sequences: expected Sequences, or a list of them",
+        ),
         (network(), {"sequences": WORDS.symbols}, "sequences: expected Sequences, or a list of them"),
-        (network(), {"sequences": Sequences(WORDS.symbols, 3)}, "sequences: expected alphabet_size 2, as in the law, got 3"),
-        (network(), {"sequences": Sequences(WORDS.symbols, 2, lengths=[4, 1, 2])}, "sequences: expected words of one length"),
+        (
+            network(),
+            {"sequences": Sequences(WORDS.symbols, 3)},
+            "sequences: expected alphabet_size 2, as in the law, got 3",
+        ),
+        (
+            network(),
+            {"sequences": Sequences(WORDS.symbols, 2, lengths=[4, 1, 2])},
+            "sequences: expected words of one length",
+        ),
     ],
 )
 def test_bad_input(program, family: Family, arguments: dict, message: str) -> None:  # type: ignore[no-untyped-def]
@@ -228,7 +260,7 @@ def test_the_prior_is_a_normal_on_every_weight() -> None:
 
 
 def test_posterior_of_one_row_is_the_known_one() -> None:
-    """A coin's one logit ``theta = l_1 - l_0 ~ Normal(0, sqrt 2)``: weighted draws of the program against quadrature."""
+    """A coin's one logit ``theta = l_1 - l_0 ~ Normal(0, sqrt 2)``: weighted draws against quadrature."""
     data, family = Sequences([[1], [1], [1], [0]], 2), bayesian(Markov(2, 0).double())
     traces = [poutine.trace(stepwise).get_trace(family, data) for _ in range(1500)]
     logits = torch.stack([trace.nodes["logits"]["value"][0] for trace in traces])

@@ -94,7 +94,9 @@ def test_bad_input(arguments: dict, message: str) -> None:
 def test_padding_is_never_looked_at() -> None:
     data = Sequences([[0, 1, 99], [2, -7, 99]], 3, lengths=[2, 1])
     assert data.symbols.tolist() == [[0, 1, 0], [2, 0, 0]]
-    with pytest.raises(InputError, match=r"^sequences: expected words of one length, got lengths 1..2; use sequences.with_end"):
+    with pytest.raises(
+        InputError, match=r"^sequences: expected words of one length, got lengths 1..2; use sequences.with_end"
+    ):
         data.fixed_length()
     assert Sequences(SYMBOLS, 3, lengths=[3, 3]).fixed_length().tolist() == SYMBOLS
 
@@ -111,7 +113,7 @@ def test_with_end_is_the_word_and_then_end_for_ever(data: Sequences) -> None:
 @given(data_sets(), st.floats(0.05, 0.95), st.integers(0, 2**31))
 def test_split_parts_are_the_whole(data: Sequences, share: float, seed: int) -> None:
     if len(data) < 2:
-        with pytest.raises(InputError, match="^sequences: expected at least 2 words to split, got 1"):
+        with pytest.raises(InputError, match=r"^sequences: expected at least 2 words to split, got 1"):
             data.split(share, seed)
         return
     one, other = data.split(share, seed)
@@ -160,12 +162,20 @@ def test_csv_guesses_the_alphabet(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("empty.csv", b"", "data: expected at least one word, got no line with symbols in empty.csv"),
-        ("text.csv", b"0,1\na,b\n", "data: expected integer symbols separated by commas, got 'a,b' on line 2 of text.csv"),
+        (
+            "text.csv",
+            b"0,1\na,b\n",
+            "data: expected integer symbols separated by commas, got 'a,b' on line 2 of text.csv",
+        ),
         ("float.csv", b"0,1.5\n", "data: expected integer symbols"),
         ("binary.csv", b"\xff\xfe\x00\x01", "data: expected a text file of comma-separated integers, got binary.csv"),
         ("negative.csv", b"0,-1\n", r"symbols: expected symbols in 0..1, got -1"),
         ("huge.csv", b"0,99999999999999999999999\n", "data: expected integer symbols"),
-        ("broken.npz", b"PK\x03\x04 no archive", "data: expected an .npz file with an integer array `symbols`, got broken.npz"),
+        (
+            "broken.npz",
+            b"PK\x03\x04 no archive",
+            "data: expected an .npz file with an integer array `symbols`, got broken.npz",
+        ),
         ("text.npz", b"0,1\n", "data: expected an .npz file with an integer array `symbols`, got text.npz"),
     ],
 )
@@ -181,13 +191,13 @@ def test_hostile_npz_runs_no_code(tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "was-run",))
 
     np.savez(tmp_path / "hostile.npz", symbols=np.array([[Hostile()]], dtype=object))
-    with pytest.raises(InputError, match="^data: expected an .npz file"):
+    with pytest.raises(InputError, match=r"^data: expected an .npz file"):
         Sequences.read(tmp_path / "hostile.npz")
     assert not (tmp_path / "was-run").exists()
 
 
 def test_missing_file_and_unknown_ending(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="^data: expected a file, got "):
+    with pytest.raises(InputError, match=r"^data: expected a file, got "):
         Sequences.read(tmp_path / "nowhere.csv")
     with pytest.raises(InputError, match=r"^path: expected a name ending in .csv or .npz, got 'data.txt'"):
         Sequences(SYMBOLS, 3).write(tmp_path / "data.txt")

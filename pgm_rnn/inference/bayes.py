@@ -17,8 +17,8 @@ from pgm_rnn.programs import LawBuilder
 def bayesian(model: Family, prior_scale: float = 1.0) -> LawBuilder:
     r"""The family of ``model`` with weights drawn anew at every call, :math:`\theta_i \sim \mathcal N(0, \sigma^2)`.
 
-    Every parameter is one site with the parameter's own name and shape, replicates included. The model itself is
-    unchanged: a posterior draw ``{"U": ..., "W": ...}`` gives a law by ``torch.func.functional_call(model, draw, (T,))``.
+    Every parameter is one site with the parameter's own name and shape, replicates included. The model itself stays as
+    it is: a posterior draw ``{"U": ..., ...}`` gives a law by ``torch.func.functional_call(model, draw, (T,))``.
 
     Args:
         model: its parameters' names, shapes, dtype and device are those of the sites; its values are not used.
