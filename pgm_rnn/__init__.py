@@ -1,6 +1,6 @@
 """Probabilistic graphical models of symbol sequences, compared: the full table, Markov chains and recurrent networks.
 
-Everything public is imported from here; names are loaded when they are first used, so that the command line starts fast.
+Everything public is imported from here; names are loaded when first used, so that the command line starts fast.
 """
 
 from __future__ import annotations

@@ -63,9 +63,9 @@ def check_number(argument: str, value: object, low: float, high: float, *, open_
     """
     ends = "()" if open_ends else "[]"
     expected = f"a number in {ends[0]}{low:g}, {high:g}{ends[1]}"
-    if isinstance(value, bool) or not isinstance(value, int | float) and not hasattr(value, "__float__"):
+    if isinstance(value, bool) or (not isinstance(value, int | float) and not hasattr(value, "__float__")):
         raise reject(argument, expected, repr(value))
-    number = float(value)  # type: ignore[arg-type]  # anything with __float__ is a number here
+    number = float(value)
     inside = low < number < high if open_ends else low <= number <= high
     if not inside:
         raise reject(argument, expected, f"{number:g}")

@@ -50,6 +50,7 @@ class SequenceDistribution(TorchDistribution):
         alphabet_size: the number ``k >= 2`` of symbols, which are the integers ``0..k-1``.
         duration: the number ``T >= 1`` of steps.
         batch_shape: ``()``, or ``(R, 1)`` with replicates: words ``(N, T)`` then have log-probabilities ``(R, N)``.
+        device: where the law's tensors are; words are brought there.
 
     Source: Goodfellow, Bengio and Courville, *Deep Learning* (2016), section 10.2.3.
     """
@@ -57,7 +58,14 @@ class SequenceDistribution(TorchDistribution):
     arg_constraints = {}  # noqa: RUF012  # torch reads this from the class
     has_enumerate_support = True
 
-    def __init__(self, alphabet_size: int, duration: int, batch_shape: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        alphabet_size: int,
+        duration: int,
+        batch_shape: Sequence[int] = (),
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.device = torch.device(device)
         self.alphabet_size = check_alphabet(alphabet_size)
         self.duration = check_integer("duration", duration, 1)
         super().__init__(torch.Size(batch_shape), torch.Size((self.duration,)), validate_args=False)
@@ -111,7 +119,7 @@ class SequenceDistribution(TorchDistribution):
 
     def conditional_log_probs(self, words: Tensor) -> Tensor:
         r"""The terms :math:`\log P(y_t \mid y_{<t})` of :meth:`log_prob`, ``(..., T)``."""
-        words = check_words("words", words, self.alphabet_size, self.duration)
+        words = check_words("words", words, self.alphabet_size, self.duration).to(self.device)
         shape = torch.broadcast_shapes(self.batch_shape, words.shape[:-1])
         lanes = shape or (1,)
         words = words.expand(*lanes, self.duration)
@@ -149,15 +157,15 @@ class SequenceDistribution(TorchDistribution):
         if prefix.ndim < 1 or prefix.shape[-1] >= self.duration:
             raise reject("prefix", f"shape (..., t) with t in 0..{self.duration - 1}", tuple(prefix.shape))
         prefix = check_symbols("prefix", prefix if prefix.numel() else prefix.long(), self.alphabet_size)
-        return Continuation(self, prefix)
+        return Continuation(self, prefix.to(self.device))
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """All ``k^T`` words in lexicographic order: ``(k^T, *batch_shape, T)``, or with 1 for each batch dimension."""
         count = self.alphabet_size**self.duration
         way_out = "use a smaller duration, or score with num_sequences"
         check_budget("enumerate_support", 8 * count * self.duration, MAX_TABLE_BYTES, "bytes for all words", way_out)
-        digits = self.alphabet_size ** torch.arange(self.duration - 1, -1, -1)
-        words = torch.arange(count).unsqueeze(-1) // digits % self.alphabet_size
+        digits = self.alphabet_size ** torch.arange(self.duration - 1, -1, -1, device=self.device)
+        words = torch.arange(count, device=self.device).unsqueeze(-1) // digits % self.alphabet_size
         words = words.reshape(count, *(1,) * len(self.batch_shape), self.duration)
         return words.expand(count, *self.batch_shape, self.duration) if expand else words
 
@@ -174,7 +182,7 @@ class Continuation(SequenceDistribution):
     def __init__(self, law: SequenceDistribution, prefix: Tensor) -> None:
         elapsed = prefix.shape[-1]
         batch_shape = torch.broadcast_shapes(law.batch_shape, prefix.shape[:-1])
-        super().__init__(law.alphabet_size, law.duration - elapsed, batch_shape)
+        super().__init__(law.alphabet_size, law.duration - elapsed, batch_shape, law.device)
         self.law = law
         self._lanes = batch_shape or torch.Size((1,))
         state = law.initial_state(self._lanes)
@@ -211,8 +219,13 @@ def draw(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """
     cumulative = logits.detach().double().softmax(-1).cumsum(-1)
     cumulative = cumulative / cumulative[..., -1:]
-    uniform = torch.rand((*logits.shape[:-1], 1), dtype=torch.float64, device=logits.device, generator=generator)
-    return (uniform >= cumulative[..., :-1]).sum(-1)
+    return (uniform((*logits.shape[:-1], 1), logits.device, generator) >= cumulative[..., :-1]).sum(-1)
 
 
-__all__ = ["Continuation", "InputError", "SequenceDistribution", "draw"]
+def uniform(shape: Sequence[int], device: torch.device, generator: torch.Generator | None) -> Tensor:
+    """Numbers from [0, 1) in float64: a generator on the CPU gives the same ones on every device."""
+    source = device if generator is None else generator.device
+    return torch.rand(shape, dtype=torch.float64, device=source, generator=generator).to(device)
+
+
+__all__ = ["Continuation", "InputError", "SequenceDistribution", "draw", "uniform"]

@@ -52,7 +52,9 @@ class Family(nn.Module):
         """
         for argument, value in (("context", context), ("inputs", inputs)):
             if value is not None:
-                raise reject(argument, f"None, because {type(self).__name__} takes no {argument}", f"{tuple(value.shape)}")
+                raise reject(
+                    argument, f"None, because {type(self).__name__} takes no {argument}", f"{tuple(value.shape)}"
+                )
         return self.law(check_integer("duration", duration, 1))
 
     def law(self, duration: int) -> SequenceDistribution:

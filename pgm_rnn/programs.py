@@ -120,7 +120,7 @@ def _begin(
     if words.ndim > 2 and words.shape[:-1] != lanes:
         replicates = lanes[0] if len(lanes) > 1 else "no"
         raise reject("sequences", f"one data set, or one for each of the law's {replicates} replicates", len(words))
-    return law, words.expand(*lanes, -1), lanes
+    return law, words.to(law.device).expand(*lanes, -1), lanes
 
 
 def _observed(sequences: Data) -> tuple[dict[str, Tensor], int]:

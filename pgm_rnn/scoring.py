@@ -25,7 +25,7 @@ class Score:
     """Nats per word; with replicates every number has a leading axis R.
 
     Attributes:
-        divergence: KL(truth || model), infinite if the model forbids a word that the truth allows; None without a truth.
+        divergence: KL(truth || model), infinite if the model forbids what the truth allows; None without a truth.
         cross_entropy: the expected loss ``-log Q``.
         entropy: the part of it that no model can avoid; None without a truth.
         standard_error: of the divergence, paired, or of the cross-entropy without a truth; 0 if exact.
@@ -72,7 +72,8 @@ def score(
         return _score_words(model, process)
     if duration is None:
         raise reject("duration", "an integer of at least 1", "None")
-    truth, law = double(process)(duration), double(model)(duration)
+    law = double(model)(duration)
+    truth = double(process).to(law.device)(duration)
     if truth.alphabet_size != law.alphabet_size:
         raise reject("model", f"alphabet_size {truth.alphabet_size}, as in the process", law.alphabet_size)
     with torch.no_grad():
@@ -95,22 +96,30 @@ def _exact(law: SequenceDistribution, truth: SequenceDistribution) -> Score:
     entropies = tree.entropies()
     cross_entropies = -tree.expected_log_probs(law)
     divergences = cross_entropies - entropies
-    cross_entropy = cross_entropies.sum(-1)
-    totals = [plain(value) for value in (divergences.sum(-1), cross_entropy, entropies.sum(-1), 0.0 * entropies.sum(-1))]
-    return Score(*totals, "exact", divergences)
+    return Score(
+        divergence=plain(divergences.sum(-1)),
+        cross_entropy=plain(cross_entropies.sum(-1)),
+        entropy=plain(entropies.sum(-1)),
+        standard_error=0.0,
+        method="exact",
+        divergence_by_position=divergences,
+    )
 
 
 def _monte_carlo(law: SequenceDistribution, truth: SequenceDistribution, num_sequences: int, seed: int) -> Score:
     """The same words under both laws: unpaired errors would be ten times larger."""
     count = check_integer("num_sequences", num_sequences, 2)
-    device = truth.log_initial.device if hasattr(truth, "log_initial") else None
-    generator = torch.Generator(device=device or "cpu").manual_seed(seed)
-    words = truth.sample((count,), generator=generator)
+    words = truth.sample((count,), generator=torch.Generator().manual_seed(seed))
     true, claimed = log_probs(truth, words), log_probs(law, words)
     gaps = true - claimed  # (*batch, N, T)
-    error = gaps.sum(-1).std(-1) / count**0.5
-    means = (gaps.sum(-1).mean(-1), -claimed.sum(-1).mean(-1), -true.sum(-1).mean(-1), error)
-    return Score(*(plain(value) for value in means), "monte-carlo", gaps.mean(-2))
+    return Score(
+        divergence=plain(gaps.sum(-1).mean(-1)),
+        cross_entropy=plain(-claimed.sum(-1).mean(-1)),
+        entropy=plain(-true.sum(-1).mean(-1)),
+        standard_error=plain(gaps.sum(-1).std(-1) / count**0.5),
+        method="monte-carlo",
+        divergence_by_position=gaps.mean(-2),
+    )
 
 
 def _score_words(model: Family, words: Sequences) -> Score:

@@ -14,7 +14,9 @@ def sample(process: processes.Process, duration: int, count: int, seed: int) -> 
     return Sequences(words, process.alphabet_size)
 
 
-@pytest.mark.parametrize(("process", "duration", "bound"), [(processes.even(), 10, 3e-4), (processes.golden_mean(), 8, 2e-4)])
+@pytest.mark.parametrize(
+    ("process", "duration", "bound"), [(processes.even(), 10, 3e-4), (processes.golden_mean(), 8, 2e-4)]
+)
 def test_defaults_reach_the_law(process: processes.Process, duration: int, bound: float) -> None:
     result = fit(models.Recurrent(2, 16), process(duration))
     assert -1e-12 < score(result.model, process, duration).divergence < bound
@@ -101,7 +103,10 @@ def test_replicates_on_one_law_are_fits_at_successive_seeds() -> None:
 
 def test_restarts_are_chosen_by_training_loss_on_a_law() -> None:
     law = processes.rrxor()(6)
-    single = [fit_gradient(models.Recurrent(2, 4).double(), PrefixTree.from_law(law), None, max_steps=40, restarts=r, seed=0) for r in (1, 4)]
+    single = [
+        fit_gradient(models.Recurrent(2, 4).double(), PrefixTree.from_law(law), None, max_steps=40, restarts=r, seed=0)
+        for r in (1, 4)
+    ]
     assert single[1].losses[0, -1] <= single[0].losses[0, -1]
 
 
@@ -148,11 +153,14 @@ def test_validation_words_replace_the_split() -> None:
         (lambda: fit(models.Tabular(2, 3), processes.even()(4)), "undefined beyond its duration"),
         (lambda: fit(models.Recurrent(2, 2), processes.even()(3), device="gpu"), "device: expected one of"),
         (lambda: fit(models.Markov(4, 1), processes.random_markov(4, 2)(20)), "duration: expected at most"),
-        (lambda: fit(models.Recurrent(2, 2), Sequences([[0, 1], [1, 0]], 2), validation=Sequences([[0]], 2)), "validation: expected"),
+        (
+            lambda: fit(models.Recurrent(2, 2), Sequences([[0, 1], [1, 0]], 2), validation=Sequences([[0]], 2)),
+            "validation: expected",
+        ),
         (lambda: fit(models.Recurrent(2, 2), Sequences([[0, 1], [1, 0]], 2, lengths=[1, 2])), "with_end"),
     ],
 )
 def test_refusals(call, says: str) -> None:
-    with pytest.raises(InputError, match="expected .*, got ") as caught:
+    with pytest.raises(InputError, match=r"expected .*, got ") as caught:
         call()
     assert says in str(caught.value)

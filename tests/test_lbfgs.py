@@ -32,7 +32,9 @@ def starts() -> Tensor:
 
 def test_reaches_the_minimum_that_scipy_reaches(starts: Tensor) -> None:
     found = run(starts, 200).values.numpy()
-    peer = np.array([minimize(rosen, row, jac=rosen_der, method="L-BFGS-B", options={"ftol": 1e-14}).fun for row in starts.numpy()])
+    peer = np.array(
+        [minimize(rosen, row, jac=rosen_der, method="L-BFGS-B", options={"ftol": 1e-14}).fun for row in starts.numpy()]
+    )
     np.testing.assert_allclose(found, np.round(peer, 6), atol=1e-6)
 
 

@@ -80,7 +80,7 @@ def test_the_chain_s_closed_form_is_smoothed_counting(data: st.DataObject) -> No
         assert float(law.log_prob(torch.tensor(word)).detach().exp()) == pytest.approx(p, abs=1e-12)
 
 
-def test_the_table_is_the_chain_of_order_T_minus_1() -> None:
+def test_the_table_is_the_chain_that_forgets_nothing() -> None:
     words = Sequences(torch.randint(3, (50, 4), generator=torch.Generator().manual_seed(0)), 3)
     table, chain = fit(models.Tabular(3, 4), words).model(4), fit(models.Markov(3, 3), words).model(4)
     torch.testing.assert_close(table.log_prob(table.enumerate_support()), chain.log_prob(chain.enumerate_support()))
@@ -106,6 +106,6 @@ def test_the_table_is_the_chain_of_order_T_minus_1() -> None:
     ],
 )
 def test_refusals_name_the_argument_and_the_way_out(build, says: str) -> None:
-    with pytest.raises(InputError, match="expected .*, got ") as caught:
+    with pytest.raises(InputError, match=r"expected .*, got ") as caught:
         build()
     assert says in str(caught.value)

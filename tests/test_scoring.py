@@ -24,7 +24,9 @@ def brute_force(model: Family, process: Family, duration: int) -> float:
 
 
 @pytest.mark.parametrize("process", [processes.even(), processes.mess3(0.1, 0.7), processes.rrxor()], ids=repr)
-@pytest.mark.parametrize("build", [lambda k: models.Recurrent(k, 3), lambda k: models.Markov(k, 2), lambda k: models.Tabular(k, 5)])
+@pytest.mark.parametrize(
+    "build", [lambda k: models.Recurrent(k, 3), lambda k: models.Markov(k, 2), lambda k: models.Tabular(k, 5)]
+)
 def test_exact_divergence_is_brute_force(process: processes.Process, build) -> None:
     model = build(process.alphabet_size)
     torch.manual_seed(0)
@@ -79,7 +81,9 @@ def test_replicates_score_as_they_do_alone() -> None:
     model = models.Recurrent(2, 3, replicates=3)
     together = score(model, processes.even(), 6)
     for r in range(3):
-        assert float(together.divergence[r]) == pytest.approx(score(model.replicate(r), processes.even(), 6).divergence, abs=1e-12)
+        assert float(together.divergence[r]) == pytest.approx(
+            score(model.replicate(r), processes.even(), 6).divergence, abs=1e-12
+        )
     assert together.divergence_by_position.shape == (3, 6)
 
 
@@ -104,12 +108,15 @@ def test_words_without_a_truth() -> None:
         (lambda: score(models.Recurrent(3, 2), Sequences([[0, 1]], 2)), "alphabet_size"),
         (lambda: tabulate(models.Recurrent(4, 2)(20)), "law: expected at most"),
         (lambda: compare_models({}, Sequences([[0, 1]], 2)), "at least one model"),
-        (lambda: compare_models({"a": models.Markov(2, 1)}, Sequences([[0, 1]], 2), reference="b"), "reference: expected one of a"),
+        (
+            lambda: compare_models({"a": models.Markov(2, 1)}, Sequences([[0, 1]], 2), reference="b"),
+            "reference: expected one of a",
+        ),
         (lambda: compare_models({"a": models.Markov(2, 1, replicates=2)}, Sequences([[0, 1]], 2)), "replicate(r)"),
     ],
 )
 def test_refusals(call, says: str) -> None:
-    with pytest.raises(InputError, match="expected .*, got ") as caught:
+    with pytest.raises(InputError, match=r"expected .*, got ") as caught:
         call()
     assert says in str(caught.value)
 
@@ -148,7 +155,11 @@ def test_tables_from_theory_by_enumeration_of_counts() -> None:
             n = (a, b, N - a - b)
             ways = math.factorial(N) / math.prod(map(math.factorial, n))
             q = [(count + beta) / (N + 3 * beta) for count in n]
-            risk += ways * math.prod(x**c for x, c in zip(p, n, strict=True)) * sum(x * math.log(x / y) for x, y in zip(p, q, strict=True))
+            risk += (
+                ways
+                * math.prod(x**c for x, c in zip(p, n, strict=True))
+                * sum(x * math.log(x / y) for x, y in zip(p, q, strict=True))
+            )
     assert table_risk(process, 1, N, beta) == pytest.approx(risk, abs=1e-12)
 
 

@@ -50,9 +50,16 @@ def compare_models(
         families["truth"] = process
     for name, family in families.items():
         if getattr(family, "replicates", None) is not None:
-            raise reject(f"models[{name!r}]", "a model without replicates", f"{family.replicates} replicates", "take model.replicate(r)")
+            raise reject(
+                f"models[{name!r}]",
+                "a model without replicates",
+                f"{family.replicates} replicates",
+                "take model.replicate(r)",
+            )
         if family.alphabet_size != data.alphabet_size:
-            raise reject(f"models[{name!r}]", f"alphabet_size {data.alphabet_size}, as in the data", family.alphabet_size)
+            raise reject(
+                f"models[{name!r}]", f"alphabet_size {data.alphabet_size}, as in the data", family.alphabet_size
+            )
     words = data.fixed_length()
     losses = {name: -log_probs(double(family)(data.duration), words).sum(-1).cpu() for name, family in families.items()}
     best = check_name("reference", reference, families) if reference else min(losses, key=lambda n: _mean(losses[n]))

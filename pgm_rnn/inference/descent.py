@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,7 +45,8 @@ class Descent:
 
     def select(self, index: Tensor) -> Descent:
         """The given rows alone."""
-        return Descent(*(None if part is None else part[index] for part in vars(self).values()))
+        parts: dict[str, Any] = {name: None if part is None else part[index] for name, part in vars(self).items()}
+        return Descent(**parts)
 
 
 def descend(
@@ -80,7 +82,9 @@ def descend(
     losses = torch.stack(history, -1)
     if watch is None:
         return Descent(optimizer.points, losses, None, steps, converged, optimizer.gradient_norm, slope)
-    return Descent(watch.best_points, losses, watch.history(), watch.best_step, converged, optimizer.gradient_norm, slope)
+    return Descent(
+        watch.best_points, losses, watch.history(), watch.best_step, converged, optimizer.gradient_norm, slope
+    )
 
 
 class Watch:
@@ -114,4 +118,5 @@ def stack(parts: list[Descent]) -> Descent:
         if columns[name][0] is not None:
             longest = max(values.shape[-1] for values in columns[name])
             columns[name] = [torch.cat([v, v[:, -1:].expand(-1, longest - v.shape[-1])], -1) for v in columns[name]]
-    return Descent(**{name: None if values[0] is None else torch.cat(values) for name, values in columns.items()})
+    joined: dict[str, Any] = {name: None if v[0] is None else torch.cat(v) for name, v in columns.items()}
+    return Descent(**joined)

@@ -91,7 +91,9 @@ def as_tree(argument: str, data: Data, device: torch.device) -> PrefixTree:
         return data.to(device)
     if isinstance(data, SequenceDistribution):
         return PrefixTree.from_law(data).to(device)
-    if isinstance(data, Sequences) or (isinstance(data, Sequence) and all(isinstance(part, Sequences) for part in data)):
+    if isinstance(data, Sequences) or (
+        isinstance(data, Sequence) and all(isinstance(part, Sequences) for part in data)
+    ):
         return PrefixTree.from_sequences(data).to(device)
     expected = "Sequences, a list of Sequences, a PrefixTree or a law"
     way_out = "call it with a duration to get its law" if isinstance(data, Family) else ""
@@ -118,7 +120,11 @@ def _split(
     if validation is not None:
         held_out = as_tree("validation", validation, device)
         if (held_out.duration, held_out.alphabet_size) != (tree.duration, tree.alphabet_size):
-            raise reject("validation", f"words with T={tree.duration} and k={tree.alphabet_size}", f"T={held_out.duration} and k={held_out.alphabet_size}")
+            raise reject(
+                "validation",
+                f"words with T={tree.duration} and k={tree.alphabet_size}",
+                f"T={held_out.duration} and k={held_out.alphabet_size}",
+            )
         if held_out.replicates not in (None, tree.replicates):
             raise reject("validation", f"{tree.replicates or 1} data sets, as in data", held_out.replicates)
         return tree, held_out

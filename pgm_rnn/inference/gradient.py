@@ -124,7 +124,9 @@ def _share(progress: Report, done: float, part: float) -> Report:
     return lambda step, total: progress(round(total * (done + part * step / total)), total)
 
 
-def _choose(all_rows: Descent, variants: list[tuple[int, int]], replicates: int) -> tuple[Descent, list[tuple[int, int]]]:
+def _choose(
+    all_rows: Descent, variants: list[tuple[int, int]], replicates: int
+) -> tuple[Descent, list[tuple[int, int]]]:
     """The best variant of every replicate, by the criterion of its rows, and which one it is."""
     criterion = all_rows.criterion.nan_to_num(nan=math.inf).reshape(len(variants), replicates)
     best = criterion.argmin(0)

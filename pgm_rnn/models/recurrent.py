@@ -27,7 +27,7 @@ class RecurrentLaw(SequenceDistribution):
 
     def __init__(self, duration: int, U: Tensor, W: Tensor, V: Tensor, b: Tensor, c: Tensor) -> None:
         lead = W.shape[:-2]
-        super().__init__(V.shape[-2], duration, (*lead, 1) if lead else ())
+        super().__init__(V.shape[-2], duration, (*lead, 1) if lead else (), W.device)
         self.W_T = W.mT
         self.V_T = V.mT
         self.rows = U.mT + b.unsqueeze(-2)  # (*lead, k, H): what each symbol adds to W h

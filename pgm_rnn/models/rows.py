@@ -32,14 +32,14 @@ def suffix_rows(alphabet_size: int, max_length: int, length: int) -> Tensor:
 
 
 class RowsLaw(SequenceDistribution):
-    r"""The law whose next-symbol logits are a row of a table, :math:`P(y_t \mid y_{<t}) = \mathrm{softmax}(L_{r(s_t)})`.
+    r"""The law whose next-symbol logits are a table's row, :math:`P(y_t \mid y_{<t}) = \mathrm{softmax}(L_{r(s_t)})`.
 
     ``logits (*lead, M, k)``; families say which row a state reads.
     """
 
     def __init__(self, duration: int, logits: Tensor) -> None:
         lead = logits.shape[:-2]
-        super().__init__(logits.shape[-1], duration, (*lead, 1) if lead else ())
+        super().__init__(logits.shape[-1], duration, (*lead, 1) if lead else (), logits.device)
         self.logits = logits
 
     def rows(self, state: State) -> Tensor:
@@ -115,4 +115,3 @@ def estimate_rows(counts: Tensor, pseudocount: float) -> Tensor:
     total = smoothed.sum(-1, keepdim=True)
     empty = total == 0
     return torch.where(empty, 1.0, smoothed).log() - torch.where(empty, counts.shape[-1], total).log()
-

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import check_integer, check_alphabet, check_table, reject, table_size
+from pgm_rnn.checks import check_alphabet, check_integer, check_table, reject, table_size
 from pgm_rnn.family import ParameterCount
 from pgm_rnn.models.rows import RowsFamily, RowsLaw, row_offset
 

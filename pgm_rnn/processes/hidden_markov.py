@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pgm_rnn.distribution import SequenceDistribution, draw
+from pgm_rnn.distribution import SequenceDistribution, draw, uniform
 from pgm_rnn.processes.chains import count_words
 
 SMALL = 1e-145
@@ -33,7 +33,7 @@ class HiddenMarkovLaw(SequenceDistribution):
     """
 
     def __init__(self, duration: int, joint: Tensor, initial: Tensor) -> None:
-        super().__init__(joint.shape[0], duration)
+        super().__init__(joint.shape[0], duration, device=joint.device)
         self.joint = joint
         self.log_initial = safe_log(initial)
         self._onward = joint.transpose(0, 1).flatten(1)  # P(y, s' | s), (S, k * S)
@@ -79,8 +79,7 @@ class HiddenMarkovLaw(SequenceDistribution):
         state = draw(self.log_initial.expand(shape.numel(), S), generator)
         words = torch.empty(self.duration, shape.numel(), dtype=torch.long, device=self.joint.device)
         for t in range(self.duration):
-            uniform = torch.rand(shape.numel(), 1, dtype=cumulative.dtype, device=state.device, generator=generator)
-            chosen = (uniform >= cumulative[state, :-1]).sum(-1)
+            chosen = (uniform((shape.numel(), 1), state.device, generator) >= cumulative[state, :-1]).sum(-1)
             pair = edge[state, chosen]
             words[t], state = pair // S, pair % S
         return words.mT.contiguous().reshape(*shape, self.duration)
