@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "tests", "doctests", "study", "slow"]
+nox.options.sessions = ["lint", "types", "doctests", "study", "tests"]
 
 HERE = Path(__file__).parent
 PINNED = {"OMP_NUM_THREADS": "1"}
@@ -33,14 +33,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """The fast tests, on two cores; arguments after ``--`` go to pytest."""
-    pytest(session, "tests", "-n", "2", "-m", "not slow", *session.posargs)
-
-
-@nox.session(venv_backend="none")
-def slow(session: nox.Session) -> None:
-    """The tests that take minutes: trainings, killed runs, installed wheels."""
-    pytest(session, "tests", "-n", "2", "-m", "slow", *session.posargs)
+    """All tests, on two cores; arguments after ``--`` go to pytest, such as ``-m "not slow"``."""
+    pytest(session, "-n", "2", *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -66,12 +60,15 @@ def benchmark(session: nox.Session) -> None:
 
 @nox.session(venv_backend="venv", python="3.11")
 def lowest(session: nox.Session) -> None:
-    """The fast tests with the lowest versions that pyproject.toml allows (downloads an old torch)."""
+    """The fast tests with the lowest versions that pyproject.toml allows (downloads an old torch).
+
+    Warnings are no errors here: the old versions are warned about by what they depend on, which is new.
+    """
     project = nox.project.load_toml(HERE / "pyproject.toml")["project"]
     ranges = [*project["dependencies"], *project["optional-dependencies"]["test"]]
     session.install(*(requirement.replace(">=", "==") for requirement in ranges))
     session.install("--no-deps", "-e", ".")
-    session.run("python", "-m", "pytest", "tests", "-n", "2", "-m", "not slow", env=PINNED)
+    session.run("python", "-m", "pytest", "tests", "-n", "2", "-m", "not slow", "-W", "default", env=PINNED)
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pyro
 import pytest
 import torch
+
+torch.set_num_threads(1)  # test workers share the cores, and threads that compete for one slow down many times over
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # so do the programs that tests start
 
 
 @pytest.fixture(autouse=True)
