@@ -35,8 +35,9 @@ from pgm_rnn.models import Markov, Recurrent, Tabular
 from pgm_rnn.processes import PROCESSES, Process
 from pgm_rnn.report import comparison
 from pgm_rnn.report.comparison import Contestant, final
-from pgm_rnn.report.figures import OKABE_ITO, Label, label_ends, log_axis, memory_wall, panels
+from pgm_rnn.report.figures import OKABE_ITO, log_axis, memory_wall, panels
 from pgm_rnn.report.graphs import graph_edges, side_by_side
+from pgm_rnn.report.labels import Label, label_ends
 from pgm_rnn.theory import table_risk
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -17,8 +17,9 @@ from pgm_rnn.experiment.breakdown import split_loss, winners
 from pgm_rnn.experiment.intervals import student_quantile, t_interval
 from pgm_rnn.models import Markov, Recurrent, Tabular
 from pgm_rnn.programs import fused, stepwise
-from pgm_rnn.report.figures import Label, house_style, label_ends, panels, pareto_front, spread, to_png, to_svg
+from pgm_rnn.report.figures import house_style, panels, pareto_front, to_png, to_svg
 from pgm_rnn.report.graphs import graph_edges, side_by_side
+from pgm_rnn.report.labels import Label, label_ends, spread
 
 numbers = st.floats(-50, 150, allow_nan=False)
 

@@ -17,16 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pgm_rnn.report.figures import (
-    OKABE_ITO,
-    Label,
-    label_ends,
-    label_points,
-    line_with_band,
-    log_axis,
-    panels,
-    pareto_front,
-)
+from pgm_rnn.report.figures import OKABE_ITO, line_with_band, log_axis, panels, pareto_front
+from pgm_rnn.report.labels import Label, label_ends, label_points
 
 FLOOR = 1e-6
 """Nats per word: smaller divergences, such as the table's 0 on the exact tree, are drawn on this lower edge."""
