@@ -102,7 +102,7 @@ def fit_gradient(
     decays = torch.tensor((0.0,) if held_out is None else WEIGHT_DECAYS, dtype=torch.double, device=tree.totals.device)
     starts = starting_points(model, seed, restarts, spread=tree.replicates is None)
     rows = model.replicates or 1
-    together = max(1, 2 * MAX_CELLS // (tree.num_cells * rows))
+    together = max(1, MAX_CELLS // (tree.num_cells * rows))
     variants = [(decay, restart) for decay in range(len(decays)) for restart in range(restarts)]
     results = []
     for first in range(0, len(variants), together):
