@@ -7,8 +7,8 @@ from collections import Counter
 import torch
 from torch import Tensor
 
-SAME = 1e-8
-"""Distributions closer than this in every root-probability are one: their mean then costs 1e-16 nats, a rounding."""
+EQUAL = 1e-12
+"""Distributions whose root-probabilities differ by no more are equal but for rounding."""
 
 MAX_SUPPORTS = 1000
 """Sets of states that :func:`count_words` follows side by side."""
@@ -60,8 +60,8 @@ def is_unifilar(joint: Tensor) -> bool:
     return bool(((joint > 0).sum(-1) <= 1).all())
 
 
-def coincide(distributions: Tensor) -> Tensor:
-    """A label per row of ``distributions (M, S)``, equal for rows that are the same up to :data:`SAME`.
+def coincide(distributions: Tensor, tolerance: float = EQUAL) -> Tensor:
+    """A label per row of ``distributions (M, S)``, equal where no root-probability differs by more than ``tolerance``.
 
     Rows are sorted along one random direction, so that equal ones are neighbours whatever their rounding errors.
     """
@@ -69,7 +69,7 @@ def coincide(distributions: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     direction = torch.rand(roots.shape[-1], dtype=roots.dtype, generator=generator).to(roots.device)
     order = (roots @ direction).argsort()
-    new = roots[order].diff(dim=0).abs().amax(-1) > SAME
+    new = roots[order].diff(dim=0).abs().amax(-1) > tolerance
     labels = torch.zeros(len(roots), dtype=torch.long, device=roots.device)
     labels[order[1:]] = new.cumsum(0)
     return labels

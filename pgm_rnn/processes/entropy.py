@@ -16,6 +16,12 @@ from pgm_rnn.processes.mixed_states import MixedStates, entropies, presentation
 MAX_STEPS = 10_000
 """Symbols after which a bracket that has not closed is given up."""
 
+MAX_BELIEFS = 2**22
+"""Beliefs that a bracket follows on its way, all symbols together."""
+
+WINDOW = 16
+"""Values of a sequence that its extrapolation looks at."""
+
 
 def conditional_entropies(joint: Tensor, duration: int) -> Tensor:
     r""":math:`h_t = H(y_t \mid y_{<t})` for ``t = 1..T``, ``(T,)``."""
@@ -50,20 +56,24 @@ def entropy_rate(joint: Tensor, tolerance: float) -> float:
     for told, seen in both_observers(joint):
         low.append(told.symbol_entropy(joint))
         high.append(seen.symbol_entropy(joint))
-        limits = [*limits[-2:], extrapolate(low), extrapolate(high)]
+        limits = [*limits[-2:], extrapolate(low[-WINDOW:]), extrapolate(high[-WINDOW:])]
         if high[-1] - low[-1] <= tolerance:
             return (low[-1] + high[-1]) / 2
         inside = low[-1] <= min(limits) and max(limits) <= high[-1]
         if inside and len(low) > 4 and max(limits) - min(limits) <= tolerance:
             return (limits[-1] + limits[-2]) / 2
-    raise not_closed("entropy rate", tolerance, high[-1] - low[-1], len(low))
+    raise not_closed("entropy rate", tolerance, high[-1] - low[-1], len(low), len(seen.weights))
 
 
 def both_observers(joint: Tensor) -> Iterator[tuple[MixedStates, MixedStates]]:
     """The beliefs of who was told the first state and of who was not, symbol by symbol, as far as the budget goes."""
     told, seen = MixedStates.synchronised(joint), MixedStates.unaware(joint)
+    followed = 0
     for _ in range(MAX_STEPS):
         yield told, seen
+        followed += len(told.weights) + len(seen.weights)
+        if followed > MAX_BELIEFS:
+            return
         try:
             told, seen = told.advance(joint), seen.advance(joint)
         except InputError:
@@ -104,7 +114,7 @@ def excess_entropy(joint: Tensor, tolerance: float) -> float:
             h = entropy_rate(joint, max(tolerance / (len(entropy) + 1), 1e-13))
             return math.fsum(value - h for value in entropy)
         entropy.append(seen.symbol_entropy(joint))
-    raise not_closed("excess entropy", tolerance, missing, len(entropy))
+    raise not_closed("excess entropy", tolerance, missing, len(entropy), len(seen.weights))
 
 
 def statistical_complexity(joint: Tensor) -> float:
@@ -117,8 +127,9 @@ def statistical_complexity(joint: Tensor) -> float:
     return float(entropies(stationary_distribution(joint.sum(0))))
 
 
-def not_closed(quantity: str, tolerance: float, left: float, steps: int) -> InputError:
+def not_closed(quantity: str, tolerance: float, left: float, steps: int, count: int) -> InputError:
     """The error of a bracket that stays open, with what was reached and the tolerance that can be had."""
     expected = f"a process whose {quantity} can be found to {tolerance:g} nats"
-    got = f"one that leaves {left:.2g} open after {steps:,} symbols, its distinct mixed states growing without end"
-    return reject("process", expected, got, f"pass tolerance={left * 1.5:.1g}")
+    got = f"one that leaves {left:.2g} open after {steps:,} symbols"
+    seen = f"with {count:,} distinct mixed states and no end in sight"
+    return reject("process", expected, f"{got}, {seen}", f"pass tolerance={left * 1.5:.1g}")

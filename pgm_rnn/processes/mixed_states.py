@@ -19,6 +19,9 @@ MAX_MIXED_STATES = 1024
 NEGLIGIBLE = 1e-25
 """Beliefs of less probability are dropped: all of them together are less than a rounding error."""
 
+CLOSE = 1e-8
+"""Beliefs this close in every root-probability are merged: taking their mean costs 1e-16 nats, a rounding error."""
+
 RARE = 1e-15
 """Mixed states that are first reached with less probability than this are left out of a presentation."""
 
@@ -42,7 +45,7 @@ class MixedStates(NamedTuple):
         return cls(torch.eye(len(pi), dtype=pi.dtype, device=pi.device), pi)
 
     def advance(self, joint: Tensor) -> MixedStates:
-        """The beliefs one symbol later, equal ones merged into their mean.
+        """The beliefs one symbol later, close ones merged into their mean.
 
         Raises:
             InputError: before more than :data:`MAX_NUMBERS` numbers are allocated.
@@ -53,7 +56,7 @@ class MixedStates(NamedTuple):
         parts = ahead(self.states * self.weights.unsqueeze(-1), joint).flatten(0, 1)  # P(word, s'), (M * k, S)
         weights = parts.sum(-1)
         parts, weights = parts[weights > NEGLIGIBLE], weights[weights > NEGLIGIBLE]
-        labels = coincide(parts / weights.unsqueeze(-1))
+        labels = coincide(parts / weights.unsqueeze(-1), CLOSE)
         sums = parts.new_zeros(int(labels.max()) + 1, S).index_add_(0, labels, parts)
         weights = sums.sum(-1)
         return MixedStates(sums / weights.unsqueeze(-1), weights)
