@@ -42,6 +42,7 @@ class PrefixTree:
         self.num_nodes = num_nodes
         self.layout = layout
         self._cast: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
+        self._shaped: dict[int, list[tuple[Tensor | None, Tensor]]] = {}
 
     @property
     def duration(self) -> int:
@@ -60,7 +61,7 @@ class PrefixTree:
     def to(self, device: torch.device | str) -> PrefixTree:
         """The same tree on another device."""
         moved = copy.copy(self)
-        moved._cast = {}
+        moved._cast, moved._shaped = {}, {}
         moved.levels = [
             Level._make(None if part is None else part.to(device) for part in level) for level in self.levels
         ]
@@ -113,7 +114,10 @@ class PrefixTree:
     def walk(self, law: SequenceDistribution) -> list[State]:
         """The law's state at every lane of every level."""
         self._check(law)
-        return self._states(law, self._roots(law), 0, self._whole())
+        states = [self._roots(law)]
+        for parent, symbol in self._edges(len(self._batch(law))):
+            states.append(_advance(law, states[-1], parent, symbol))
+        return states
 
     # Evaluation.
 
@@ -146,12 +150,19 @@ class PrefixTree:
         return states
 
     def _step(self, law: SequenceDistribution, state: State, t: int, above: slice, lanes: slice, lead: int) -> State:
-        level = self.levels[t]
-        assert level.symbol is not None  # only the root level has none
-        if level.parent is not None:
-            parent = level.parent[..., lanes]
-            state = law.select(state, _lead(parent - above.start if above.start else parent, lead))
-        return law.update(state, _lead(level.symbol[..., lanes], lead))
+        parent, symbol = self._edges(lead)[t - 1]
+        return _advance(law, state, None if parent is None else parent[..., lanes] - above.start, symbol[..., lanes])
+
+    def _edges(self, lead: int) -> list[tuple[Tensor | None, Tensor]]:
+        """Parents and symbols of every level but the root's, with ``lead`` dimensions before the lanes."""
+        if lead not in self._shaped:
+            pairs = [(level.parent, level.symbol) for level in self.levels[1:]]
+            self._shaped[lead] = [
+                (None if parent is None else _lead(parent, lead), _lead(symbol, lead))
+                for parent, symbol in pairs
+                if symbol is not None  # only the root has none
+            ]
+        return self._shaped[lead]
 
     def _evaluate(self, law: SequenceDistribution, by_position: bool) -> Tensor:
         self._check(law)
@@ -216,6 +227,11 @@ class PrefixTree:
         if whole:
             self._cast[dtype] = result
         return result
+
+
+def _advance(law: SequenceDistribution, state: State, parent: Tensor | None, symbol: Tensor) -> State:
+    """The states one level down: of the lanes' parents, after their symbols."""
+    return law.update(state if parent is None else law.select(state, parent), symbol)
 
 
 def _lead(index: Tensor, lead: int) -> Tensor:

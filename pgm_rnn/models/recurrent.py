@@ -39,17 +39,26 @@ class RecurrentLaw(SequenceDistribution):
         return self.b.tanh().expand(*shape, -1)
 
     def next_logits(self, state: Tensor) -> Tensor:
-        return self.c + state @ self.V_T
+        return affine(self.c, state, self.V_T)
 
     def update(self, state: Tensor, symbol: Tensor) -> Tensor:
         one_hot = nn.functional.embedding(symbol, self.eye)  # a product with rows, so that its gradient is one too
-        return torch.tanh(state @ self.W_T + one_hot @ self.rows)
+        return affine(one_hot @ self.rows, state, self.W_T).tanh()
 
     def mediator(self, state: Tensor) -> Tensor:
         return state
 
     def state_logits(self, states: Sequence[Tensor]) -> Tensor:
         return self.next_logits(torch.cat(list(states), -2))
+
+
+def affine(shift: Tensor, vectors: Tensor, matrix: Tensor) -> Tensor:
+    """``shift + vectors @ matrix``, in one call where torch has one for these shapes: small trees feel each call."""
+    if vectors.ndim == matrix.ndim == 2:
+        return torch.addmm(shift, vectors, matrix)
+    if vectors.ndim == matrix.ndim == 3 and len(vectors) == len(matrix):
+        return torch.baddbmm(shift, vectors, matrix)
+    return shift + vectors @ matrix
 
 
 class Recurrent(Family):

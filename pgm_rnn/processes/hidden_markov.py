@@ -75,12 +75,12 @@ class HiddenMarkovLaw(SequenceDistribution):
         width = int((self._onward > 0).sum(-1).max())
         probability, edge = self._onward.topk(width)  # the possible (y, s') of every state first
         cumulative = probability.cumsum(-1)
-        cumulative = cumulative / cumulative[:, -1:]  # 1 from the last possible one on, where no draw gets past
+        cumulative = cumulative[:, :-1] / cumulative[:, -1:]  # 1 from the last possible one on: no draw gets past it
         state = draw(self.log_initial.expand(shape.numel(), S), generator)
         words = torch.empty(self.duration, shape.numel(), dtype=torch.long, device=self.joint.device)
         for t in range(self.duration):
-            chosen = (uniform((shape.numel(), 1), state.device, generator) >= cumulative[state, :-1]).sum(-1)
-            pair = edge[state, chosen]
+            reached = uniform((shape.numel(), 1), state.device, generator) >= cumulative.index_select(0, state)
+            pair = edge.take(state * width + reached.sum(-1))
             words[t], state = pair // S, pair % S
         return words.mT.contiguous().reshape(*shape, self.duration)
 

@@ -67,27 +67,32 @@ def render_report(
 
     Args:
         output: the folder of the results.
-        studies: which pages to write (default: all); the path of a user's own study file is how its page is written.
+        studies: which pages to write (default: all whose study files are still there), by name or by path.
 
     Raises:
         InputError: if there are no results, or none of a study that is asked for.
         RunFailed: if the pages cannot be written.
     """
     folder = Path(output)
-    store = Store(folder)
     try:
-        stored = [find_study(name) for name in store.studies() if name in known_studies()]
-        chosen = stored if studies is None else [find_study(study) for study in studies]
-        pages = {study.name: gather(store, study) for study in (*stored, *chosen)}
-        for study in chosen:
-            _write_page(folder / study.name, pages[study.name])
-        ledger = sorted(pages.values(), key=lambda page: page.study.claim)
-        write_whole(folder / "index.html", _template("ledger.html").render(pages=ledger))
+        with Store(folder) as store:
+            stored = _stored(store)
+            chosen = stored if studies is None else [find_study(study) for study in studies]
+            pages = {study.name: gather(store, study) for study in (*stored, *chosen)}
+            for study in chosen:
+                _write_page(folder / study.name, pages[study.name])
+            ledger = sorted(pages.values(), key=lambda page: page.study.claim)
+            write_whole(folder / "index.html", _template("ledger.html").render(pages=ledger))
     except OSError as error:
         raise RunFailed(f"{folder}: {error.strerror}; the results are kept") from None
-    finally:
-        store.close()
     return folder / "index.html"
+
+
+def _stored(store: Store) -> list[Study]:
+    """The studies with results, the user's own among them as long as their files are where they were."""
+    known = known_studies()
+    places = {name: known.get(name, Path(file)) for name, file in store.studies().items()}
+    return [find_study(path) for path in places.values() if path.is_file()]
 
 
 def gather(store: Store, study: Study) -> Page:
