@@ -71,9 +71,7 @@ def test_stored_cells_are_not_computed_again(computed: list[int], tmp_path: Path
     assert len(computed) == 12
 
 
-def test_another_version_computes_anew(
-    computed: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_version_computes_anew(computed: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_study(FAKE, "smoke", tmp_path)
     monkeypatch.setattr(store, "__version__", "99")
     run_study(FAKE, "smoke", tmp_path)

@@ -16,7 +16,7 @@ class Fit:
 
     Attributes:
         model: the fitted family; the one given to ``fit`` is as it was.
-        losses: training loss after every step, nats per word, ``(steps + 1,)``; once ended, a replicate repeats its last.
+        losses: training loss after every step, nats per word, ``(steps + 1,)``; ended replicates repeat their last.
         validation_losses: likewise on held-out words, as often as they were looked at; None without any.
         steps: the step whose parameters were kept.
         converged: whether the fit ended by itself: gradient and slope vanished, or the validation loss had long stopped

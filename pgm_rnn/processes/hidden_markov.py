@@ -66,9 +66,7 @@ class HiddenMarkovLaw(SequenceDistribution):
         return super().support_size() if count is None else count
 
     @torch.no_grad()
-    def sample(
-        self, sample_shape: Sequence[int] = torch.Size(), *, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = torch.Size(), *, generator: torch.Generator | None = None) -> Tensor:
         """Words ``(*sample_shape, *batch_shape, T)``, by walking the hidden chain: one draw a step and no filter."""
         shape = torch.Size(sample_shape) + self.batch_shape
         S = self.joint.shape[1]

@@ -185,6 +185,4 @@ def nemo(p: float = 0.5, q: float = 0.5) -> Process:
     1.03972077
     """
     p, q = check_number("p", p, 0, 1), check_number("q", q, 0, 1)
-    return machine(
-        [("A", p, 1, "A"), ("A", 1 - p, 0, "B"), ("B", 1.0, 0, "C"), ("C", q, 1, "A"), ("C", 1 - q, 0, "A")]
-    )
+    return machine([("A", p, 1, "A"), ("A", 1 - p, 0, "B"), ("B", 1.0, 0, "C"), ("C", q, 1, "A"), ("C", 1 - q, 0, "A")])

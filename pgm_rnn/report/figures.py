@@ -54,6 +54,7 @@ STYLE: dict[str, object] = {
     "savefig.dpi": 160,
 }
 
+
 @contextmanager
 def house_style(salt: str = "pgm-rnn") -> Iterator[None]:
     """Draw and save in the house style; matplotlib's settings outside the block stay as they are.
