@@ -269,7 +269,7 @@ def decide(frame: pd.DataFrame) -> Verdict:
     differences = pd.DataFrame({contest.process: contest.differences for contest in contests}).dropna()
     won, lost = (sum(contest.outcome == outcome for contest in contests) for outcome in ("won", "lost"))
     missing = what_is_missing(contests, len(differences))
-    reason = f"Won {won}, lost {lost} of {len(HIDDEN)}."
+    reason = f"KL(table) - KL(RNN), mean over processes with hidden memory: won {won}, lost {lost} of {len(HIDDEN)}."
     if not counts_obey(frame):
         verdict, reason = "refuted", "The parameter counts do not obey k^T - 1 and a constant."
     elif missing:

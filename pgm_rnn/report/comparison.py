@@ -94,7 +94,7 @@ def kl_against_parameters(rows: pd.DataFrame, contestants: Contestants) -> Figur
         axes.scatter(cost, loss, c=colours, s=26, zorder=3)
         log_axis(axes, "x", min(cost) / 2.5, max(cost) * 3)
         low, high = math.log10(spans["min"].min()), math.log10(spans["max"].max())
-        log_axis(axes, "y", 10.0 ** math.floor(low), 10.0 ** math.ceil(high))
+        log_axis(axes, "y", 10.0 ** math.floor(low), 10.0 ** math.ceil(high + 0.25))  # room for labels at the top
         front = pareto_front(cost, loss)
         steps = ([*(cost[i] for i in front), max(cost) * 3], [*(loss[i] for i in front), loss[front[-1]]])
         axes.plot(*steps, drawstyle="steps-post", color="#C8C8C8", linewidth=1.4, zorder=1)
