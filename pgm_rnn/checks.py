@@ -7,9 +7,11 @@ the command line prints without a traceback before it leaves with exit code 2.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +20,9 @@ MAX_TABLE_BYTES = 2**30
 
 MAX_NODES = 2**22
 """Prefix trees with more nodes than this are refused before allocating."""
+
+MAX_DURATION = 2**20
+"""Words longer than this are refused: even the number of digits of ``k^T`` is then beyond use."""
 
 
 class InputError(ValueError):
@@ -42,17 +47,32 @@ def check_integer(argument: str, value: object, minimum: int, maximum: int | Non
     expected = f"an integer of at least {minimum}" if maximum is None else f"an integer in {minimum}..{maximum}"
     if isinstance(value, Tensor) and value.ndim == 0:
         value = value.item()
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    if isinstance(value, bool):
         raise reject(argument, expected, repr(value))
-    number = value.__index__()
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]  # whatever is no integer says so
+    except TypeError:
+        raise reject(argument, expected, repr(value)) from None
     if number < minimum or (maximum is not None and number > maximum):
-        raise reject(argument, expected, number)
-    return int(number)
+        raise reject(argument, expected, number if abs(number) < 10**12 else big_number(number))
+    return number
 
 
 def check_alphabet(value: object) -> int:
     """The number k of symbols: an integer of at least 2."""
     return check_integer("alphabet_size", value, 2)
+
+
+def check_duration(value: object) -> int:
+    """The number T of steps: an integer of at least 1, and at most :data:`MAX_DURATION`."""
+    duration = check_integer("duration", value, 1)
+    check_budget("duration", duration, MAX_DURATION, "steps", "cut the words")
+    return duration
+
+
+def check_seed(value: object) -> int:
+    """A seed that every generator takes: an integer of at least 0 with at most 63 bits."""
+    return check_integer("seed", value, 0, 2**63 - 1)
 
 
 def check_number(argument: str, value: object, low: float, high: float, *, open_ends: bool = False) -> float:
@@ -65,7 +85,10 @@ def check_number(argument: str, value: object, low: float, high: float, *, open_
     expected = f"a number in {ends[0]}{low:g}, {high:g}{ends[1]}"
     if isinstance(value, bool) or (not isinstance(value, int | float) and not hasattr(value, "__float__")):
         raise reject(argument, expected, repr(value))
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):  # an array of many numbers, or too long an integer
+        raise reject(argument, expected, repr(value)) from None
     inside = low < number < high if open_ends else low <= number <= high
     if not inside:
         raise reject(argument, expected, f"{number:g}")
@@ -81,6 +104,35 @@ def check_name(argument: str, name: str, known: Iterable[str]) -> str:
     raise reject(argument, "one of " + ", ".join(known), repr(name), f"did you mean {near[0]!r}?" if near else "")
 
 
+def as_tensor(argument: str, values: Tensor | np.ndarray | Sequence) -> Tensor:
+    """``values`` as a tensor, or an :class:`InputError` that names the argument."""
+    try:
+        if isinstance(values, Tensor):
+            return values
+        array = np.asarray(values)
+        native = np.int64 if array.dtype.kind == "u" else array.dtype.newbyteorder("=")
+        return torch.from_numpy(array.astype(native, order="C", copy=False))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise reject(argument, "a rectangular array of numbers", f"{type(values).__name__} ({error})") from None
+
+
+def check_shape(argument: str, shape: Sequence[int]) -> torch.Size:
+    """``shape`` as a tuple of integers of at least 0."""
+    try:
+        return torch.Size([check_integer(argument, size, 0) for size in shape])
+    except (TypeError, InputError):
+        raise reject(argument, "a tuple of integers of at least 0", repr(shape)) from None
+
+
+def check_broadcast(argument: str, shape: Sequence[int], batch_shape: Sequence[int]) -> torch.Size:
+    """The leading dimensions ``shape`` broadcast with a law's batch shape."""
+    try:
+        return torch.broadcast_shapes(batch_shape, shape)
+    except RuntimeError:
+        expected = f"leading dimensions that broadcast with the law's batch shape {tuple(batch_shape)}"
+        raise reject(argument, expected, tuple(shape)) from None
+
+
 def check_symbols(argument: str, symbols: Tensor, alphabet_size: int) -> Tensor:
     """``symbols`` as int64, all within 0..k-1."""
     if symbols.dtype.is_floating_point or symbols.dtype.is_complex or symbols.dtype == torch.bool:
@@ -93,9 +145,9 @@ def check_symbols(argument: str, symbols: Tensor, alphabet_size: int) -> Tensor:
     return symbols
 
 
-def check_words(argument: str, words: object, alphabet_size: int, duration: int) -> Tensor:
+def check_words(argument: str, words: Tensor | np.ndarray | Sequence, alphabet_size: int, duration: int) -> Tensor:
     """Words as an int64 tensor ``(..., T)`` with symbols in 0..k-1."""
-    tensor = torch.as_tensor(words)
+    tensor = as_tensor(argument, words)
     if tensor.ndim < 1 or tensor.shape[-1] != duration:
         raise reject(argument, f"shape (..., {duration})", tuple(tensor.shape))
     return check_symbols(argument, tensor, alphabet_size)
@@ -118,8 +170,9 @@ def check_budget(argument: str, needed: int, budget: int, unit: str, way_out: st
 
 def check_table(argument: str, alphabet_size: int, duration: int, itemsize: int, replicates: int | None = None) -> None:
     """Refuse a full table whose ``sum_t k^t`` stored numbers pass :data:`MAX_TABLE_BYTES`."""
-    stored = table_size(alphabet_size, duration) * (replicates or 1)
     way_out = "use a Markov or a Recurrent model, whose parameters do not grow with the duration, or a smaller duration"
+    check_budget(argument, duration, MAX_DURATION, "steps", way_out)
+    stored = table_size(alphabet_size, duration) * (replicates or 1)
     check_budget(argument, stored * itemsize, MAX_TABLE_BYTES, "bytes for the full table", way_out)
 
 
@@ -133,12 +186,14 @@ def table_size(alphabet_size: int, duration: int) -> int:
 
 
 def big_number(number: int) -> str:
-    """A possibly huge integer for a person: exact to twelve digits, then as a power of ten.
+    """A possibly huge positive integer for a person: exact to twelve digits, then as a power of ten.
 
     >>> big_number(4**10), big_number(4**400)
     ('1,048,576', '6.7e240')
     """
+    if number < 0:
+        return "-" + big_number(-number)
     if number < 10**12:
         return f"{number:,}"
-    exponent = len(str(number)) - 1 if number < 10**4000 else math.floor(math.log2(number) * math.log10(2))
-    return f"{str(number // 10 ** (exponent - 1))[0]}.{str(number // 10 ** (exponent - 1))[1]}e{exponent}"
+    exponent, fraction = divmod(math.log10(number), 1)
+    return f"{10**fraction:.1f}e{exponent:.0f}"

@@ -20,4 +20,7 @@ def resolve_device(name: str | torch.device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if kind == "cuda" and not torch.cuda.is_available():
         raise reject("device", "a device of this machine", repr(name), "there is no CUDA device; use cpu or auto")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise reject("device", "a name like auto, cpu, cuda or cuda:0", repr(name)) from None

@@ -12,9 +12,12 @@ from torch import Tensor
 from pgm_rnn.checks import (
     MAX_TABLE_BYTES,
     InputError,
+    as_tensor,
     check_alphabet,
+    check_broadcast,
     check_budget,
-    check_integer,
+    check_duration,
+    check_shape,
     check_symbols,
     check_words,
     reject,
@@ -67,7 +70,7 @@ class SequenceDistribution(TorchDistribution):
     ) -> None:
         self.device = torch.device(device)
         self.alphabet_size = check_alphabet(alphabet_size)
-        self.duration = check_integer("duration", duration, 1)
+        self.duration = check_duration(duration)
         super().__init__(torch.Size(batch_shape), torch.Size((self.duration,)), validate_args=False)
 
     # The contract.
@@ -120,7 +123,7 @@ class SequenceDistribution(TorchDistribution):
     def conditional_log_probs(self, words: Tensor) -> Tensor:
         r"""The terms :math:`\log P(y_t \mid y_{<t})` of :meth:`log_prob`, ``(..., T)``."""
         words = check_words("words", words, self.alphabet_size, self.duration).to(self.device)
-        shape = torch.broadcast_shapes(self.batch_shape, words.shape[:-1])
+        shape = check_broadcast("words", words.shape[:-1], self.batch_shape)
         lanes = shape or (1,)
         words = words.expand(*lanes, self.duration)
         state = self.initial_state(lanes)
@@ -134,7 +137,7 @@ class SequenceDistribution(TorchDistribution):
 
     def sample(self, sample_shape: Sequence[int] = torch.Size(), *, generator: torch.Generator | None = None) -> Tensor:
         """Words ``(*sample_shape, *batch_shape, T)``, symbol by symbol; from torch's generator if none is given."""
-        shape = torch.Size(sample_shape) + self.batch_shape
+        shape = check_shape("sample_shape", sample_shape) + self.batch_shape
         lanes = shape or torch.Size((1,))
         with torch.no_grad():
             state = self.initial_state(lanes)
@@ -153,7 +156,7 @@ class SequenceDistribution(TorchDistribution):
         Raises:
             InputError: if the prefix is not shorter than ``T``, or has probability zero.
         """
-        prefix = torch.as_tensor(prefix)
+        prefix = as_tensor("prefix", prefix)
         if prefix.ndim < 1 or prefix.shape[-1] >= self.duration:
             raise reject("prefix", f"shape (..., t) with t in 0..{self.duration - 1}", tuple(prefix.shape))
         prefix = check_symbols("prefix", prefix if prefix.numel() else prefix.long(), self.alphabet_size)
@@ -181,7 +184,7 @@ class Continuation(SequenceDistribution):
 
     def __init__(self, law: SequenceDistribution, prefix: Tensor) -> None:
         elapsed = prefix.shape[-1]
-        batch_shape = torch.broadcast_shapes(law.batch_shape, prefix.shape[:-1])
+        batch_shape = check_broadcast("prefix", prefix.shape[:-1], law.batch_shape)
         super().__init__(law.alphabet_size, law.duration - elapsed, batch_shape, law.device)
         self.law = law
         self._lanes = batch_shape or torch.Size((1,))
@@ -208,17 +211,35 @@ class Continuation(SequenceDistribution):
     def with_mediator(self, state: State, mediator: Tensor) -> State:
         return self.law.with_mediator(state, mediator)
 
+    def support_size(self) -> int:
+        return min(super().support_size(), self.law.support_size())
+
+
+def check_law(argument: str, law: object) -> SequenceDistribution:
+    """``law``, if it is a law with one root per replicate: not a family, and not one law for each of many prefixes."""
+    if not isinstance(law, SequenceDistribution):
+        raise reject(argument, "a law, as family(duration) gives", type(law).__name__)
+    if law.batch_shape[-1:] not in ((), (1,)):
+        way_out = "take the laws one by one"
+        raise reject(argument, "a law with batch shape () or (R, 1)", tuple(law.batch_shape), way_out)
+    return law
+
 
 def draw(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """One symbol per row of ``logits (..., k)``, by inverting the cumulative distribution.
 
     A symbol of probability zero is never drawn: its interval is empty, and the last one ends at exactly 1.
 
+    Raises:
+        InputError: if a row has no distribution, because a parameter is NaN.
+
     >>> draw(torch.tensor([[0.0, -torch.inf], [-torch.inf, 0.0]]))
     tensor([0, 1])
     """
     cumulative = logits.detach().double().softmax(-1).cumsum(-1)
     cumulative = cumulative / cumulative[..., -1:]
+    if bool(cumulative[..., -1].isnan().any()):
+        raise reject("law", "probabilities to draw from", "NaN", "look for NaN among the model's parameters")
     return (uniform((*logits.shape[:-1], 1), logits.device, generator) >= cumulative[..., :-1]).sum(-1)
 
 
@@ -228,4 +249,4 @@ def uniform(shape: Sequence[int], device: torch.device, generator: torch.Generat
     return torch.rand(shape, dtype=torch.float64, device=source, generator=generator).to(device)
 
 
-__all__ = ["Continuation", "InputError", "SequenceDistribution", "draw", "uniform"]
+__all__ = ["Continuation", "InputError", "SequenceDistribution", "check_law", "draw", "uniform"]

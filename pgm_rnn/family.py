@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from torch import Tensor, nn
 
-from pgm_rnn.checks import check_alphabet, check_integer, reject
+from pgm_rnn.checks import check_alphabet, check_duration, check_integer, reject
 from pgm_rnn.distribution import SequenceDistribution
 
 
@@ -52,10 +52,8 @@ class Family(nn.Module):
         """
         for argument, value in (("context", context), ("inputs", inputs)):
             if value is not None:
-                raise reject(
-                    argument, f"None, because {type(self).__name__} takes no {argument}", f"{tuple(value.shape)}"
-                )
-        return self.law(check_integer("duration", duration, 1))
+                raise reject(argument, f"None, because {type(self).__name__} takes no {argument}", type(value).__name__)
+        return self.law(check_duration(duration))
 
     def law(self, duration: int) -> SequenceDistribution:
         raise NotImplementedError(f"{type(self).__name__} is abstract")

@@ -41,6 +41,16 @@ def select_lanes(tensor: Tensor, parent: Tensor) -> Tensor:
     return tensor.gather(lane, index)
 
 
+def times(state: Tensor, matrix: Tensor) -> Tensor:
+    """Each lane of a state ``(..., *batch, lanes, H)`` times its replicate's matrix ``(*batch, H, J)``.
+
+    A plain product would copy the matrices for all that precedes the replicates, such as a sample shape.
+    """
+    if state.ndim > matrix.ndim == 3:
+        return torch.einsum("...rnh,rhj->...rnj", state, matrix)
+    return state @ matrix
+
+
 def take_rows(table: Tensor, rows: Tensor) -> Tensor:
     """Rows of a table ``(*batch, M, k)`` at indices ``(*shape)``, where ``shape = (..., *batch, lanes)``.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from pgm_rnn.checks import MAX_NODES, reject
-from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.distribution import SequenceDistribution, check_law
 from pgm_rnn.lanes import State, map_state
 from pgm_rnn.sequences import Sequences
 from pgm_rnn.tree_layout import MAX_CELLS, Level, levels_of_law, levels_of_words
@@ -122,6 +122,7 @@ class PrefixTree:
     # Evaluation.
 
     def _check(self, law: SequenceDistribution) -> None:
+        check_law("law", law)
         for argument in ("alphabet_size", "duration"):
             if getattr(law, argument) != getattr(self, argument):
                 raise reject(f"law.{argument}", f"{getattr(self, argument)}, as in the tree", getattr(law, argument))

@@ -129,6 +129,8 @@ def _observed(sequences: Data) -> tuple[dict[str, Tensor], int]:
         sides = {"context": sequences.context, "inputs": sequences.inputs}
         given = {name: side for name, side in sides.items() if side is not None}
         return {"symbols": sequences.fixed_length()} | given, sequences.alphabet_size
+    if not isinstance(sequences, Sequence):
+        raise reject("sequences", "Sequences, or a list of them", type(sequences).__name__)
     columns = [_observed(data) for data in sequences if isinstance(data, Sequences)]
     shapes = [{name: tuple(part.shape) for name, part in parts.items()} | {"k": k} for parts, k in columns]
     if not shapes or len(shapes) < len(sequences) or any(shape != shapes[0] for shape in shapes):

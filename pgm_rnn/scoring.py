@@ -9,15 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import InputError, check_integer, check_table, reject
-from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.checks import check_duration, check_integer, check_seed, check_table, reject
+from pgm_rnn.distribution import SequenceDistribution, check_law
 from pgm_rnn.family import Family, ParameterCount
 from pgm_rnn.models.tabular import TabularLaw
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.sequences import Sequences
-
-CHUNK = 2**14
-"""Words whose log-probabilities are computed at once."""
+from pgm_rnn.tree_layout import MAX_CELLS
 
 
 @dataclass(frozen=True)
@@ -72,23 +70,29 @@ def score(
         return _score_words(model, process)
     if duration is None:
         raise reject("duration", "an integer of at least 1", "None")
-    law = double(model)(duration)
-    truth = double(process).to(law.device)(duration)
+    law = double("model", model)(duration)
+    truth = double("process", process).to(law.device)(duration)
     if truth.alphabet_size != law.alphabet_size:
         raise reject("model", f"alphabet_size {truth.alphabet_size}, as in the process", law.alphabet_size)
     with torch.no_grad():
         return _exact(law, truth) if num_sequences is None else _monte_carlo(law, truth, num_sequences, seed)
 
 
-def double(family: Family) -> Family:
-    """The same family in float64."""
+def double(argument: str, family: Family) -> Family:
+    """The same family in float64, if it is one and its parameters are numbers."""
+    if not isinstance(family, Family):
+        raise reject(argument, "a model or a process", type(family).__name__)
+    for name, tensor in family.state_dict().items():
+        if bool(tensor.isnan().any()):
+            raise reject(argument, "parameters that are numbers", f"NaN in {name}")
     return copy.deepcopy(family).double()
 
 
 def log_probs(law: SequenceDistribution, words: Tensor) -> Tensor:
-    """Conditional log-probabilities of words ``(N, T)``, in chunks: ``(*batch, N, T)``."""
+    """Conditional log-probabilities of words ``(N, T)``, from ``MAX_CELLS`` states at a time: ``(*batch, N, T)``."""
+    chunk = max(1, MAX_CELLS // (law.duration * law.batch_shape.numel()))
     with torch.no_grad():
-        return torch.cat([law.conditional_log_probs(part) for part in words.split(CHUNK)], -2)
+        return torch.cat([law.conditional_log_probs(part) for part in words.split(chunk)], -2)
 
 
 def _exact(law: SequenceDistribution, truth: SequenceDistribution) -> Score:
@@ -109,7 +113,9 @@ def _exact(law: SequenceDistribution, truth: SequenceDistribution) -> Score:
 def _monte_carlo(law: SequenceDistribution, truth: SequenceDistribution, num_sequences: int, seed: int) -> Score:
     """The same words under both laws: unpaired errors would be ten times larger."""
     count = check_integer("num_sequences", num_sequences, 2)
-    words = truth.sample((count,), generator=torch.Generator().manual_seed(seed))
+    if truth.batch_shape:
+        raise reject("process", "a truth without replicates", f"batch shape {tuple(truth.batch_shape)}")
+    words = truth.sample((count,), generator=torch.Generator().manual_seed(check_seed(seed)))
     true, claimed = log_probs(truth, words), log_probs(law, words)
     gaps = true - claimed  # (*batch, N, T)
     return Score(
@@ -123,7 +129,7 @@ def _monte_carlo(law: SequenceDistribution, truth: SequenceDistribution, num_seq
 
 
 def _score_words(model: Family, words: Sequences) -> Score:
-    law = double(model)(words.duration)
+    law = double("model", model)(words.duration, context=words.context, inputs=words.inputs)
     if law.alphabet_size != words.alphabet_size:
         raise reject("model", f"alphabet_size {words.alphabet_size}, as in the data", law.alphabet_size)
     losses = -log_probs(law, words.fixed_length()).sum(-1)
@@ -144,7 +150,9 @@ def count_parameters(model: Family, duration: int) -> ParameterCount:
         >>> count_parameters(models.Recurrent(2, 16), 10)
         ParameterCount(stored=338, free=321)
     """
-    return model.parameter_count(check_integer("duration", duration, 1))
+    if not isinstance(model, Family):
+        raise reject("model", "a model or a process", type(model).__name__)
+    return model.parameter_count(check_duration(duration))
 
 
 def tabulate(law: SequenceDistribution) -> TabularLaw:
@@ -156,6 +164,7 @@ def tabulate(law: SequenceDistribution) -> TabularLaw:
     Raises:
         InputError: before allocating, if the table would need more than ``MAX_TABLE_BYTES``.
     """
+    check_law("law", law)
     check_table("law", law.alphabet_size, law.duration, 8, max(law.batch_shape.numel(), 1))
     lead = (1,) * len(law.batch_shape[:-1])
     state = law.initial_state((*law.batch_shape[:-1], 1))
@@ -171,4 +180,4 @@ def tabulate(law: SequenceDistribution) -> TabularLaw:
     return TabularLaw(law.duration, torch.cat(rows, -2))
 
 
-__all__ = ["InputError", "Score", "count_parameters", "double", "log_probs", "plain", "score", "tabulate"]
+__all__ = ["Score", "count_parameters", "double", "log_probs", "plain", "score", "tabulate"]

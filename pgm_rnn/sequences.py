@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import zlib
 from collections.abc import Sequence
@@ -13,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import InputError, check_alphabet, check_finite, check_symbols, reject
+from pgm_rnn.checks import as_tensor, check_alphabet, check_finite, check_symbols, reject
+from pgm_rnn.files import write_whole
 
 
 class Sequences:
@@ -117,17 +119,14 @@ class Sequences:
         target = Path(path)
         if target.suffix not in (".csv", ".npz"):
             raise reject("path", "a name ending in .csv or .npz", repr(target.name))
-        temporary = target.with_name(f".{target.name}.{os.getpid()}{target.suffix}")
-        try:
-            if target.suffix == ".csv":
-                temporary.write_text(self.to_csv())
-            else:
-                parts = {name: getattr(self, name) for name in ("symbols", "lengths", "context", "inputs")}
-                arrays = {name: part.cpu().numpy() for name, part in parts.items() if part is not None}
-                np.savez_compressed(temporary, alphabet_size=np.array(self.alphabet_size), **arrays)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        if target.suffix == ".csv":
+            write_whole(target, self.to_csv())
+            return
+        parts = {name: getattr(self, name) for name in ("symbols", "lengths", "context", "inputs")}
+        arrays = {name: part.cpu().numpy() for name, part in parts.items() if part is not None}
+        content = io.BytesIO()
+        np.savez_compressed(content, alphabet_size=np.array(self.alphabet_size), **arrays)
+        write_whole(target, content.getvalue())
 
     def to_csv(self) -> str:
         """One word a line, symbols separated by commas."""
@@ -147,22 +146,10 @@ class Sequences:
         return _read_npz(source, alphabet_size) if source.suffix == ".npz" else _read_csv(source, alphabet_size)
 
 
-def as_tensor(argument: str, values: Tensor | np.ndarray | Sequence) -> Tensor:
-    """``values`` as a tensor, or an :class:`InputError` that names the argument."""
-    try:
-        if isinstance(values, Tensor):
-            return values
-        array = np.asarray(values)
-        native = np.int64 if array.dtype.kind == "u" else array.dtype.newbyteorder("=")
-        return torch.from_numpy(np.ascontiguousarray(array, dtype=native))
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise reject(argument, "a rectangular array of numbers", f"{type(values).__name__} ({error})") from None
-
-
 def _check_lengths(lengths: Tensor, shape: torch.Size) -> Tensor:
     if lengths.shape != shape[:1]:
         raise reject("lengths", f"shape ({shape[0]},)", tuple(lengths.shape))
-    if lengths.dtype.is_floating_point or lengths.dtype == torch.bool:
+    if lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
         raise reject("lengths", "integers", f"dtype {str(lengths.dtype).removeprefix('torch.')}")
     if int(lengths.min()) < 1 or int(lengths.max()) > shape[1]:
         raise reject("lengths", f"integers in 1..{shape[1]}", f"{int(lengths.min())}..{int(lengths.max())}")
@@ -212,6 +199,3 @@ def _read_csv(path: Path, alphabet_size: int | None) -> Sequences:
     padded = torch.nn.utils.rnn.pad_sequence(words, batch_first=True)
     size = alphabet_size or max(int(padded.max()) + 1, 2)
     return Sequences(padded, size, lengths if min(lengths) < max(lengths) else None)
-
-
-__all__ = ["InputError", "Sequences", "as_tensor"]

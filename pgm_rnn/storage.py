@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
+from torch import Tensor
 
 from pgm_rnn.checks import InputError, check_name, reject
 from pgm_rnn.family import Family
@@ -70,8 +71,22 @@ def load(path: str | os.PathLike[str]) -> Family:
         raise reject("path", "a model file written by save", f"{source.name} ({error})") from None
     except InputError as error:
         raise reject("path", "a model file written by save", f"{source.name} ({error})") from None
+    _check_numbers(family, tensors)
     family.load_state_dict(tensors, assign=True)
     return family
+
+
+def _check_numbers(family: Family, tensors: dict[str, Tensor]) -> None:
+    """Refuse what would fail later: NaN, or other types of number than the family computes with."""
+    for name, own in family.state_dict().items():
+        allowed = (torch.float32, torch.float64) if own.is_floating_point() else (own.dtype,)
+        if tensors[name].dtype not in allowed:
+            raise reject("path", f"a model file with {name} as {allowed[0]}", tensors[name].dtype)
+        if bool(tensors[name].isnan().any()):
+            raise reject("path", "a model file of numbers", f"NaN in {name}")
+    floats = {str(tensor.dtype) for tensor in tensors.values() if tensor.is_floating_point()}
+    if len(floats) > 1:
+        raise reject("path", "a model file in float32 or in float64", " and ".join(sorted(floats)))
 
 
 def _blank(metadata: dict[str, str], shapes: dict[str, tuple[int, ...]]) -> Family:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pgm_rnn.checks import check_budget, check_name, reject
-from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.distribution import SequenceDistribution, check_law
 from pgm_rnn.sequences import Sequences
 
 LAYOUT_COST = {"union": 1.0, "forest": 1.3, "batch": 0.9}
@@ -69,8 +69,9 @@ def levels_of_words(sets: Sequence[Sequences], layout: str | None) -> tuple[list
 def levels_of_law(law: SequenceDistribution, max_nodes: int) -> tuple[list[Level], int]:
     """The levels of all words of positive probability under ``law``, and the number of their prefixes."""
     way_out = "use a smaller duration, or score with num_sequences"
-    check_budget("duration", law.support_size(), max_nodes, "words in the prefix tree", way_out)
-    batch = law.batch_shape[:-1]
+    batch = check_law("law", law).batch_shape[:-1]
+    replicates = batch.numel()
+    check_budget("duration", law.support_size() * replicates, max_nodes, "words in the prefix tree", way_out)
     with torch.no_grad():
         state = law.initial_state((*batch, 1))
         mass = law.next_logits(state).new_zeros(*batch, 1).double()  # log-probability of every lane
@@ -78,10 +79,12 @@ def levels_of_law(law: SequenceDistribution, max_nodes: int) -> tuple[list[Level
         parent = symbol = None
         for t in range(law.duration):
             log_p = mass.unsqueeze(-1) + law.next_logits(state).double().log_softmax(-1)
+            if bool(log_p.isnan().any()):
+                raise reject("law", "probabilities", "NaN", "look for NaN among the model's parameters")
             levels.append(Level(parent, symbol, log_p.exp()))
             edge = (levels[-1].weights > 0).flatten(0, -3).any(0) if batch else levels[-1].weights > 0
             num_nodes += int(edge.sum())
-            check_budget("duration", num_nodes, max_nodes, "prefixes in the tree", way_out)
+            check_budget("duration", num_nodes * replicates, max_nodes, "prefixes in the tree", way_out)
             if t + 1 == law.duration:
                 break
             parent, symbol = edge.nonzero(as_tuple=True)
@@ -113,6 +116,8 @@ def _gather(sets: Sequence[Sequences]) -> tuple[Tensor, Tensor, int]:
         shape = (sets[0].duration, sets[0].alphabet_size)
         if (data.duration, data.alphabet_size) != shape:
             raise reject("sequences", f"T={shape[0]} and k={shape[1]} in every data set", repr(data))
+        if data.context is not None or data.inputs is not None:
+            raise reject("sequences", "symbols alone, which are all that a prefix tree holds", repr(data))
     words = torch.cat([data.fixed_length() for data in sets])
     owner = torch.arange(len(sets)).repeat_interleave(torch.tensor([len(data) for data in sets])).to(words.device)
     return words, owner, sets[0].alphabet_size

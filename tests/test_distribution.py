@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -11,12 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from invariants import assert_close, chi_square_p, word_counts
 from oracles import all_words
+from torch.profiler import ProfilerActivity, profile
 
 from pgm_rnn.checks import InputError
 from pgm_rnn.distribution import SequenceDistribution, draw
 from pgm_rnn.family import Family
+from pgm_rnn.lanes import times
 from pgm_rnn.models import Markov, Recurrent, Tabular
+from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.processes import PROCESSES
+from pgm_rnn.scoring import tabulate
 
 
 def made(family: Family) -> Family:
@@ -89,7 +94,7 @@ def test_gradient_flows_through_a_continuation() -> None:
     [
         ([0, 1, 0], r"prefix: expected a prefix of positive probability, got \[0, 1, 0\]"),
         ([2], r"prefix: expected symbols in 0..1, got 2 at index \(0,\)"),
-        ([0.5], "prefix: expected integer symbols, got dtype float32"),
+        ([0.5], "prefix: expected integer symbols, got dtype float64"),
         ([0] * 5, r"prefix: expected shape \(..., t\) with t in 0..4, got \(5,\)"),
         (1, r"prefix: expected shape \(..., t\) with t in 0..4, got \(\)"),
     ],
@@ -189,3 +194,46 @@ def test_a_law_keeps_the_tensors_it_was_built_from() -> None:
     model.c = torch.nn.Parameter(model.c.detach() + torch.tensor([1.0, 0.0]))
     assert torch.equal(law.log_prob(words), before)
     assert not torch.equal(model(3).log_prob(words), before)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda law: law.log_prob("abc"), "words: expected a rectangular array"),
+        (lambda law: law.log_prob(None), "words: expected a rectangular array"),
+        (lambda law: law.log_prob([[0, 1, 1], [1]]), "words: expected a rectangular array"),
+        (lambda law: law.log_prob(torch.zeros(5, 7, 3).long()), r"words: expected leading dimensions"),
+        (lambda law: law.given(torch.zeros(5, 7, 1).long()), r"prefix: expected leading dimensions"),
+        (lambda law: law.given("a"), "prefix: expected a rectangular array"),
+        (lambda law: law.sample(5), "sample_shape: expected a tuple"),
+        (lambda law: law.sample((-1,)), "sample_shape: expected a tuple"),
+        (lambda law: law.sample((2.5,)), "sample_shape: expected a tuple"),
+        (lambda law: PrefixTree.from_law(law.given([[0], [1]])), "law: expected a law with batch shape"),
+        (lambda law: tabulate(law.given([[0], [1]])), "law: expected a law with batch shape"),
+    ],
+)
+def test_bad_input_is_named(call: Callable[[SequenceDistribution], object], says: str) -> None:
+    with pytest.raises(InputError, match=f"^{says}"):
+        call(Recurrent(2, 3, replicates=3)(3))
+
+
+def test_nothing_is_drawn_from_nan() -> None:
+    with pytest.raises(InputError, match="got NaN"):
+        draw(torch.tensor([[0.0, 0.0], [torch.nan, 0.0]]))
+
+
+def test_a_continuation_has_no_more_words_than_its_law() -> None:
+    law = PROCESSES["golden-mean"]()(25).given([1])
+    assert law.support_size() <= 317_811 < 2**24
+    assert PrefixTree.from_law(law).num_nodes == 317_808  # sums of Fibonacci numbers
+
+
+def test_many_samples_of_replicates_copy_no_weights() -> None:
+    model = Recurrent(2, 3, replicates=2)
+    words = torch.randint(2, (5, 4, 2, 1, 3))
+    expected = torch.stack([model.replicate(r)(3).log_prob(words[:, :, r]) for r in range(2)], 2)
+    torch.testing.assert_close(model(3).log_prob(words), expected)
+    state, matrix = torch.rand(1000, 2, 1, 3), torch.rand(2, 3, 64)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        product = times(state, matrix)
+    assert sum(max(event.self_cpu_memory_usage, 0) for event in seen.key_averages()) < 2 * product.nbytes

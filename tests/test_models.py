@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -101,6 +102,16 @@ def test_the_table_is_the_chain_that_forgets_nothing() -> None:
         (lambda: models.Markov(2, 1, pseudocount=-1.0), "pseudocount: expected"),
         (lambda: models.Tabular(2, 3)(4), "a table is undefined beyond its duration"),
         (lambda: models.Recurrent(2, 3, replicates=0), "replicates: expected"),
+        (lambda: models.Recurrent(2, 10**6), "hidden_dim: expected at most"),
+        (lambda: models.Recurrent(2, 10**30), "hidden_dim: expected at most"),
+        (lambda: models.Recurrent(10**12, 3), "hidden_dim: expected at most"),
+        (lambda: models.Recurrent(2, np.array([2, 3])), "hidden_dim: expected an integer"),
+        (lambda: models.Recurrent(2, 3)(10**30), "duration: expected at most 1,048,576 steps, got 1.0e30"),
+        (lambda: models.Tabular(4, 10**12), "duration: expected at most"),
+        (lambda: models.Markov(4, 10**12), "order: expected at most"),
+        (lambda: models.Markov(2, -(10**5000)), "order: expected an integer of at least 0, got -1.0e5000"),
+        (lambda: models.Markov(2, 1, pseudocount=torch.ones(2)), "pseudocount: expected"),
+        (lambda: models.Recurrent(2, 3)(3, context=[1.0]), "takes no context"),
         (lambda: models.Recurrent(2, 3)(3, context=torch.zeros(1, 2)), "takes no context"),
         (lambda: models.Recurrent(2, 3).replicate(0), "replicates"),
     ],

@@ -9,9 +9,30 @@ import numpy as np
 import pytest
 import torch
 
-from pgm_rnn import InputError, Sequences, compare_models, fit, models, processes, score, tabulate
+from pgm_rnn import (
+    InputError,
+    PrefixTree,
+    Sequences,
+    compare_models,
+    count_parameters,
+    fit,
+    models,
+    processes,
+    score,
+    scoring,
+    tabulate,
+)
+from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.experiment import ladder
 from pgm_rnn.family import Family
 from pgm_rnn.theory import table_risk
+
+
+def with_nan() -> models.Recurrent:
+    model = models.Recurrent(2, 2)
+    with torch.no_grad():
+        model.W[0, 0] = torch.nan
+    return model
 
 
 def brute_force(model: Family, process: Family, duration: int) -> float:
@@ -112,6 +133,29 @@ def test_words_without_a_truth() -> None:
             lambda: compare_models({"a": models.Markov(2, 1)}, Sequences([[0, 1]], 2), reference="b"),
             "reference: expected one of a",
         ),
+        (lambda: score(models.Recurrent(2, 2)(3), processes.even(), 3), "model: expected a model"),
+        (lambda: score(models.Recurrent(2, 2), None, 3), "process: expected a model or a process"),
+        (lambda: score(with_nan(), processes.even(), 3), "NaN in W"),
+        (lambda: score(with_nan(), Sequences([[0, 1]], 2)), "NaN in W"),
+        (lambda: PrefixTree.from_law(with_nan()(3)), "NaN"),
+        (lambda: PrefixTree.from_law(processes.even()), "law: expected a law"),
+        (lambda: score(models.Recurrent(2, 2), processes.even(), 3, num_sequences=9, seed=-1), "seed: expected"),
+        (lambda: score(models.Recurrent(2, 2), processes.even(), 3, num_sequences=9, seed=2**70), "seed: expected"),
+        (
+            lambda: score(models.Recurrent(2, 2), models.Recurrent(2, 2, replicates=2), 3, num_sequences=9),
+            "process: expected a truth without replicates",
+        ),
+        (lambda: score(models.Recurrent(2, 2), Sequences([[0, 1]], 2, context=[[1.0]])), "context: expected None"),
+        (lambda: tabulate(processes.even()), "law: expected a law"),
+        (lambda: PrefixTree.from_law(models.Recurrent(4, 2, replicates=64)(10)), "duration: expected at most"),
+        (lambda: count_parameters(None, 3), "model: expected"),
+        (lambda: compare_models({"a": models.Markov(2, 1)}, torch.zeros(2, 2)), "data: expected Sequences"),
+        (lambda: compare_models([models.Markov(2, 1)], Sequences([[0, 1]], 2)), "models: expected a mapping"),
+        (lambda: compare_models({"a": 3}, Sequences([[0, 1]], 2)), "models['a']: expected a model"),
+        (
+            lambda: compare_models({"truth": models.Markov(2, 1)}, Sequences([[0, 1]], 2), processes.even()),
+            "models: expected names other",
+        ),
         (lambda: compare_models({"a": models.Markov(2, 1, replicates=2)}, Sequences([[0, 1]], 2)), "replicate(r)"),
     ],
 )
@@ -169,3 +213,35 @@ def test_theory_is_what_fits_cost_on_average() -> None:
     risks = score(fit(models.Tabular(2, T), sets).model, process, T).divergence
     error = float(risks.std()) / len(sets) ** 0.5
     assert abs(float(risks.mean()) - table_risk(process, T, N)) < 4 * error
+
+
+def test_monte_carlo_goes_in_parts_that_no_number_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, process = models.Recurrent(2, 2, replicates=2), processes.even()
+    whole = score(model, process, 5, num_sequences=40)
+    monkeypatch.setattr(scoring, "MAX_CELLS", 70)  # 7 words of 5 symbols under 2 replicates
+    asked: list[int] = []
+    usual = SequenceDistribution.conditional_log_probs
+
+    def watched(law: SequenceDistribution, words: torch.Tensor) -> torch.Tensor:
+        asked.append(len(words) * law.duration * law.batch_shape.numel())
+        return usual(law, words)
+
+    monkeypatch.setattr(SequenceDistribution, "conditional_log_probs", watched)
+    parts = score(model, process, 5, num_sequences=40)
+    assert max(asked) <= 70
+    torch.testing.assert_close(parts.divergence, whole.divergence)
+
+
+def test_the_ladder_judges_by_the_words_it_was_fitted_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    chains = {"iid": models.Markov(2, 0), "markov": models.Markov(2, 1)}
+    monkeypatch.setattr(ladder, "ladder", lambda *_: chains)
+    words = Sequences(processes.even()(4).sample((100,), generator=torch.Generator().manual_seed(0)), 2)
+    table = ladder.compare_ladder(words, device="cpu", progress=False)
+    training, held_out = words.split(ladder.HELD_OUT_SHARE, 0)
+    fitted = {name: fit(model, training).model for name, model in chains.items()}
+    for name, row in table.iterrows():
+        loss = score(fitted[name], held_out).cross_entropy
+        assert row["nats_per_symbol"] == pytest.approx(loss / 4)
+        total = score(fitted[name], training).cross_entropy * len(training)
+        assert row["aic_nats"] == pytest.approx(2 * row["free"] + 2 * total)
+        assert row["bic_nats"] == pytest.approx(math.log(len(training)) * row["free"] + 2 * total)

@@ -77,3 +77,20 @@ def test_files_that_are_no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError, match="path: expected a model file, got"):
         load(tmp_path / "absent")
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"U": torch.zeros(4, 2, dtype=torch.long)}, "U as torch.float32"),
+        ({"U": torch.zeros(4, 2, dtype=torch.half)}, "U as torch.float32"),
+        ({"U": torch.zeros(4, 2, dtype=torch.double)}, "float32 or in float64"),
+        ({"U": torch.full((4, 2), torch.nan)}, "NaN in U"),
+    ],
+)
+def test_numbers_that_no_model_computes_with(tmp_path: Path, change: dict[str, torch.Tensor], says: str) -> None:
+    model = models.Recurrent(2, 4)
+    metadata = {"format": "pgm_rnn-1", "family": "recurrent", "configuration": json.dumps(model.configuration())}
+    save_file({**model.state_dict(), **change}, tmp_path / "model", metadata=metadata)
+    with pytest.raises(InputError, match=says):
+        load(tmp_path / "model")

@@ -43,13 +43,19 @@ def compare_models(
         >>> list(compare_models(ladder, words).index)
         ['markov-2', 'markov-1', 'markov-0']
     """
+    if not isinstance(data, Sequences):
+        raise reject("data", "Sequences", type(data).__name__)
+    if not isinstance(models, Mapping):
+        raise reject("models", "a mapping from names to models", type(models).__name__)
     if not models:
         raise reject("models", "at least one model", "an empty mapping")
-    families = dict(models)
+    families = {name: double(f"models[{name!r}]", family) for name, family in models.items()}
     if process is not None:
-        families["truth"] = process
+        if "truth" in families:
+            raise reject("models", "names other than that of the process's own row", "'truth'")
+        families["truth"] = double("process", process)
     for name, family in families.items():
-        if getattr(family, "replicates", None) is not None:
+        if family.replicates is not None:
             raise reject(
                 f"models[{name!r}]",
                 "a model without replicates",
@@ -61,7 +67,9 @@ def compare_models(
                 f"models[{name!r}]", f"alphabet_size {data.alphabet_size}, as in the data", family.alphabet_size
             )
     words = data.fixed_length()
-    losses = {name: -log_probs(double(family)(data.duration), words).sum(-1).cpu() for name, family in families.items()}
+    sides = {"context": data.context, "inputs": data.inputs}
+    laws = {name: family(data.duration, **sides) for name, family in families.items()}
+    losses = {name: -log_probs(law, words).sum(-1).cpu() for name, law in laws.items()}
     best = check_name("reference", reference, families) if reference else min(losses, key=lambda n: _mean(losses[n]))
     rows = [_row(name, family, losses, best, data) for name, family in families.items()]
     table = pd.DataFrame(rows).set_index("model").sort_values("nats_per_symbol", kind="stable")

@@ -53,7 +53,7 @@ def compare_ladder(
         progress: show a bar, if there is a terminal.
 
     Returns:
-        The table of :func:`pgm_rnn.compare_models`.
+        The table of :func:`pgm_rnn.compare_models` on the held-out words, with AIC and BIC of the training words.
     """
     words.fixed_length()  # words of different lengths end here, before anything is trained
     training, held_out = words.split(HELD_OUT_SHARE, seed)
@@ -64,4 +64,7 @@ def compare_ladder(
             fitted[name] = fit(model, training, seed=seed, device=device).model.cpu()
             if report:
                 report(done, len(models))
-    return compare_models(fitted, held_out)
+    table = compare_models(fitted, held_out)
+    criteria = ["aic_nats", "bic_nats"]
+    table[criteria] = compare_models(fitted, training)[criteria]  # they judge the likelihood of what was fitted
+    return table

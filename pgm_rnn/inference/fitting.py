@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from pgm_rnn.checks import check_integer, reject
+from pgm_rnn.checks import check_integer, check_seed, reject
 from pgm_rnn.devices import resolve_device
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family
@@ -69,7 +69,11 @@ def fit(
         True
     """
     max_steps = check_integer("max_steps", MAX_STEPS if max_steps is None else max_steps, 1)
-    restarts, seed = check_integer("restarts", restarts, 1), check_integer("seed", seed, 0)
+    restarts, seed = check_integer("restarts", restarts, 1), check_seed(seed)
+    if not isinstance(model, Family) or not list(model.parameters()):
+        raise reject("model", "a model with parameters to learn", type(model).__name__)
+    if dtype not in (None, torch.float32, torch.float64):
+        raise reject("dtype", "torch.float32, torch.float64 or None", dtype)
     where = next(model.parameters()).device if device is None else resolve_device(device)
     tree = as_tree("data", data, where)
     model = _prepare(model, tree, where, dtype)

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pgm_rnn.checks import check_integer, check_name
+from pgm_rnn.checks import MAX_TABLE_BYTES, check_budget, check_integer, check_name
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family, ParameterCount
+from pgm_rnn.lanes import times
 
 CELLS = ("tanh",)
 RECURRENCES = ("hidden",)
@@ -43,7 +44,7 @@ class RecurrentLaw(SequenceDistribution):
 
     def update(self, state: Tensor, symbol: Tensor) -> Tensor:
         one_hot = nn.functional.embedding(symbol, self.eye)  # a product with rows, so that its gradient is one too
-        return affine(one_hot @ self.rows, state, self.W_T).tanh()
+        return affine(times(one_hot, self.rows), state, self.W_T).tanh()
 
     def mediator(self, state: Tensor) -> Tensor:
         return state
@@ -58,7 +59,7 @@ def affine(shift: Tensor, vectors: Tensor, matrix: Tensor) -> Tensor:
         return torch.addmm(shift, vectors, matrix)
     if vectors.ndim == matrix.ndim == 3 and len(vectors) == len(matrix):
         return torch.baddbmm(shift, vectors, matrix)
-    return shift + vectors @ matrix
+    return shift + times(vectors, matrix)
 
 
 class Recurrent(Family):
@@ -101,6 +102,8 @@ class Recurrent(Family):
         self.hidden_dim = check_integer("hidden_dim", hidden_dim, 1)
         self.cell = check_name("cell", cell, CELLS)
         self.recurrence = check_name("recurrence", recurrence, RECURRENCES)
+        needed = 8 * self.parameter_count(1).stored * (self.replicates or 1)
+        check_budget("hidden_dim", needed, MAX_TABLE_BYTES, "bytes for the weights", "use fewer hidden units")
         k, H = self.alphabet_size, self.hidden_dim
         for name, shape in {"U": (H, k), "W": (H, H), "V": (k, H), "b": (H,), "c": (k,)}.items():
             self.register_parameter(name, nn.Parameter(torch.empty(*self.lead, *shape)))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import check_alphabet, check_integer, check_table, reject, table_size
+from pgm_rnn.checks import check_alphabet, check_duration, check_integer, check_table, reject, table_size
 from pgm_rnn.family import ParameterCount
 from pgm_rnn.models.rows import RowsFamily, RowsLaw, row_offset
 
@@ -59,7 +59,7 @@ class Tabular(RowsFamily):
     def __init__(
         self, alphabet_size: int, duration: int, pseudocount: float | None = 0.5, replicates: int | None = None
     ) -> None:
-        self.duration = check_integer("duration", duration, 1)
+        self.duration = check_duration(duration)
         if replicates is not None:
             check_integer("replicates", replicates, 1)
         check_table("duration", check_alphabet(alphabet_size), self.duration, 8, replicates)

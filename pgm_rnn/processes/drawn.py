@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import MAX_TABLE_BYTES, check_budget, check_finite, check_integer, check_number, reject
+from pgm_rnn.checks import MAX_TABLE_BYTES, as_tensor, check_budget, check_finite, check_integer, check_number, reject
 from pgm_rnn.processes.chains import recurrent_classes
 from pgm_rnn.processes.process import ROUNDING, Process
 from pgm_rnn.processes.zoo import named
-from pgm_rnn.sequences import as_tensor
 
 UNIT = "bytes for the transition matrices"
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pgm_rnn.checks import check_shape
 from pgm_rnn.distribution import SequenceDistribution, draw, uniform
 from pgm_rnn.processes.chains import count_words
 
@@ -68,7 +69,7 @@ class HiddenMarkovLaw(SequenceDistribution):
     @torch.no_grad()
     def sample(self, sample_shape: Sequence[int] = torch.Size(), *, generator: torch.Generator | None = None) -> Tensor:
         """Words ``(*sample_shape, *batch_shape, T)``, by walking the hidden chain: one draw a step and no filter."""
-        shape = torch.Size(sample_shape) + self.batch_shape
+        shape = check_shape("sample_shape", sample_shape) + self.batch_shape
         S = self.joint.shape[1]
         width = int((self._onward > 0).sum(-1).max())
         probability, edge = self._onward.topk(width)  # the possible (y, s') of every state first

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import check_finite, check_integer, reject
+from pgm_rnn.checks import as_tensor, check_finite, check_integer, reject
 from pgm_rnn.family import Family, ParameterCount
 from pgm_rnn.processes import entropy
 from pgm_rnn.processes.chains import reachability, stationary_distribution
 from pgm_rnn.processes.hidden_markov import HiddenMarkovLaw
-from pgm_rnn.sequences import as_tensor
 
 ROUNDING = 1e-6
 """How far a row may be from summing to 1: single precision is welcome, and made exact."""

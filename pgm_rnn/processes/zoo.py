@@ -10,9 +10,8 @@ from typing import ParamSpec
 import numpy as np
 import torch
 
-from pgm_rnn.checks import check_number, check_symbols, reject
+from pgm_rnn.checks import as_tensor, check_number, check_symbols, reject
 from pgm_rnn.processes.process import Process
-from pgm_rnn.sequences import as_tensor
 
 P = ParamSpec("P")
 Edge = tuple[str, float, int, str]
