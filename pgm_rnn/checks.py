@@ -111,7 +111,7 @@ def as_tensor(argument: str, values: Tensor | np.ndarray | Sequence) -> Tensor:
             return values
         array = np.asarray(values)
         native = np.int64 if array.dtype.kind == "u" else array.dtype.newbyteorder("=")
-        return torch.from_numpy(array.astype(native, order="C", copy=False))
+        return torch.from_numpy(array.astype(native, order="C"))  # a copy, which is writable as torch wants it
     except (TypeError, ValueError, RuntimeError) as error:
         raise reject(argument, "a rectangular array of numbers", f"{type(values).__name__} ({error})") from None
 

@@ -51,6 +51,21 @@ def times(state: Tensor, matrix: Tensor) -> Tensor:
     return state @ matrix
 
 
+def join_lanes(states: Sequence[State], lane: int) -> State:
+    """States of the same family joined along dimension ``lane``; the ints that all lanes share stay as they are."""
+    if isinstance(states[0], tuple):
+        parts = [join_lanes(column, lane) for column in zip(*states, strict=True)]
+        return type(states[0])(*parts) if hasattr(states[0], "_fields") else tuple(parts)
+    return torch.cat(list(states), lane) if isinstance(states[0], Tensor) else states[0]
+
+
+def count_numbers(state: State) -> int:
+    """The numbers in all tensors of a state."""
+    if isinstance(state, tuple):
+        return sum(count_numbers(part) for part in state)
+    return state.numel() if isinstance(state, Tensor) else 0
+
+
 def take_rows(table: Tensor, rows: Tensor) -> Tensor:
     """Rows of a table ``(*batch, M, k)`` at indices ``(*shape)``, where ``shape = (..., *batch, lanes)``.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from pgm_rnn.checks import MAX_NODES, reject
 from pgm_rnn.distribution import SequenceDistribution, check_law
 from pgm_rnn.lanes import State, map_state
 from pgm_rnn.sequences import Sequences
-from pgm_rnn.tree_layout import MAX_CELLS, Level, levels_of_law, levels_of_words
+from pgm_rnn.tree_layout import Level, lanes_at_once, levels_of_law, levels_of_words
 
 
 class PrefixTree:
@@ -103,7 +104,8 @@ class PrefixTree:
     def expected_log_prob(self, law: SequenceDistribution) -> Tensor:
         r""":math:`\sum_w P(w) \log Q(w)` in nats per word, with ``0 * -inf = 0``: shape ``()`` or ``(R,)``.
 
-        Differentiable in the law's tensors. Evaluated in blocks of subtrees of at most :data:`MAX_CELLS` states.
+        Differentiable in the law's tensors. Evaluated in blocks of subtrees of at most ``tree_layout.MAX_CELLS``
+        states of 16 numbers.
         """
         return self._evaluate(law, by_position=False)
 
@@ -167,33 +169,37 @@ class PrefixTree:
 
     def _evaluate(self, law: SequenceDistribution, by_position: bool) -> Tensor:
         self._check(law)
-        replicates = max(law.batch_shape.numel(), 1)
-        if self.num_cells * replicates <= MAX_CELLS or self.layout == "forest":
-            states = self.walk(law)
-            return self._sum(law, states, 0, self._whole(), by_position)
-        return self._block(law, self._roots(law), 0, self._whole()[0], by_position, MAX_CELLS // replicates)
+        budget = lanes_at_once(law)
+        if self.num_cells <= budget or self.layout == "forest":
+            return self._sum(law, self.walk(law), 0, self._whole(), by_position)
+        return self._block(law, self._roots(law), 0, self._whole()[0], by_position, budget)
 
     def _block(
         self, law: SequenceDistribution, state: State, t: int, lanes: slice, by_position: bool, budget: int
     ) -> Tensor:
-        """The sum over the subtrees of lanes at level ``t``: at once if small enough, else one level and two halves."""
-        ranges = self._descendants(t, lanes)
-        lead = len(self._batch(law))
+        """The sum over the subtrees of lanes at level ``t``: at once if small enough, else level by level in halves."""
+        lead, done = len(self._batch(law)), []
+        while True:
+            ranges = self._descendants(t, lanes)
+            if sum(r.stop - r.start for r in ranges[t:]) <= max(budget, self.duration):
+                at_once = partial(self._subtrees, law, state, t, ranges, by_position)
+                done.append(checkpoint(at_once, use_reentrant=False) if torch.is_grad_enabled() else at_once())
+                break
+            if lanes.stop - lanes.start > 1:
+                middle = (lanes.start + lanes.stop) // 2
+                for half in (slice(lanes.start, middle), slice(middle, lanes.stop)):
+                    part = _lane_slice(state, lead, half, lanes.start)
+                    done.append(self._block(law, part, t, half, by_position, budget))
+                break
+            done.append(self._sum(law, [state], t, ranges[: t + 1], by_position))
+            state = self._step(law, state, t + 1, lanes, ranges[t + 1], lead)
+            t, lanes = t + 1, ranges[t + 1]
+        return torch.stack(done).sum(0)
 
-        def at_once() -> Tensor:
-            return self._sum(law, self._states(law, state, t, ranges), t, ranges, by_position)
-
-        if sum(r.stop - r.start for r in ranges[t:]) <= max(budget, self.duration):
-            return checkpoint(at_once, use_reentrant=False) if torch.is_grad_enabled() else at_once()
-        if lanes.stop - lanes.start > 1:
-            middle = (lanes.start + lanes.stop) // 2
-            halves = (slice(lanes.start, middle), slice(middle, lanes.stop))
-            parts = [(_lane_slice(state, lead, half, lanes.start), half) for half in halves]
-            first, second = (self._block(law, part, t, half, by_position, budget) for part, half in parts)
-            return first + second
-        here = self._sum(law, [state], t, ranges[: t + 1], by_position)
-        below = self._step(law, state, t + 1, lanes, ranges[t + 1], lead)
-        return here + self._block(law, below, t + 1, ranges[t + 1], by_position, budget)
+    def _subtrees(
+        self, law: SequenceDistribution, state: State, t: int, ranges: list[slice], by_position: bool
+    ) -> Tensor:
+        return self._sum(law, self._states(law, state, t, ranges), t, ranges, by_position)
 
     def _descendants(self, t: int, lanes: slice) -> list[slice]:
         """The range of lanes below ``lanes`` on every level from ``t`` on: lanes are sorted by parent."""

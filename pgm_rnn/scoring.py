@@ -12,10 +12,11 @@ from torch import Tensor
 from pgm_rnn.checks import check_duration, check_integer, check_seed, check_table, reject
 from pgm_rnn.distribution import SequenceDistribution, check_law
 from pgm_rnn.family import Family, ParameterCount
+from pgm_rnn.lanes import join_lanes
 from pgm_rnn.models.tabular import TabularLaw
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.sequences import Sequences
-from pgm_rnn.tree_layout import MAX_CELLS
+from pgm_rnn.tree_layout import lanes_at_once, states_below
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ def double(argument: str, family: Family) -> Family:
 
 
 def log_probs(law: SequenceDistribution, words: Tensor) -> Tensor:
-    """Conditional log-probabilities of words ``(N, T)``, from ``MAX_CELLS`` states at a time: ``(*batch, N, T)``."""
-    chunk = max(1, MAX_CELLS // (law.duration * law.batch_shape.numel()))
+    """Conditional log-probabilities of words ``(N, T)``, in parts: ``(*batch, N, T)``."""
+    chunk = max(1, lanes_at_once(law) // law.duration)
     with torch.no_grad():
         return torch.cat([law.conditional_log_probs(part) for part in words.split(chunk)], -2)
 
@@ -166,18 +167,18 @@ def tabulate(law: SequenceDistribution) -> TabularLaw:
     """
     check_law("law", law)
     check_table("law", law.alphabet_size, law.duration, 8, max(law.batch_shape.numel(), 1))
-    lead = (1,) * len(law.batch_shape[:-1])
-    state = law.initial_state((*law.batch_shape[:-1], 1))
-    symbols = torch.arange(law.alphabet_size)
-    rows = []
-    for t in range(law.duration):
-        logits = law.next_logits(state)
-        rows.append(logits.log_softmax(-1).expand(*law.batch_shape[:-1], law.alphabet_size**t, -1))
-        if t + 1 < law.duration:
-            parent = torch.arange(law.alphabet_size**t, device=logits.device).repeat_interleave(law.alphabet_size)
-            symbol = symbols.to(logits.device).repeat(law.alphabet_size**t)
-            state = law.update(law.select(state, parent.reshape(*lead, -1)), symbol.reshape(*lead, -1))
-    return TabularLaw(law.duration, torch.cat(rows, -2))
+    k, batch = law.alphabet_size, law.batch_shape[:-1]
+    state = law.initial_state((*batch, 1))
+    rows = [law.next_logits(state).expand(*batch, 1, k)]
+    for t in range(1, law.duration):
+        prefixes = torch.arange(k**t, device=law.device)
+        parts = []
+        for part in states_below(law, state, prefixes // k, prefixes % k):
+            rows.append(law.next_logits(part))
+            if t + 1 < law.duration:  # the last level's states are many times its rows
+                parts.append(part)
+        state = join_lanes(parts, len(batch)) if parts else state
+    return TabularLaw(law.duration, torch.cat(rows, -2).log_softmax(-1))
 
 
 __all__ = ["Score", "count_parameters", "double", "log_probs", "plain", "score", "tabulate"]

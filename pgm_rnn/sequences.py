@@ -46,7 +46,7 @@ class Sequences:
         inputs: Tensor | np.ndarray | None = None,
     ) -> None:
         self.alphabet_size = check_alphabet(alphabet_size)
-        raw = as_tensor("symbols", symbols)
+        raw = as_tensor("symbols", symbols).clone()  # what was checked here does not change any more
         if raw.ndim != 2 or raw.shape[0] < 1 or raw.shape[1] < 1:
             raise reject("symbols", "shape (N, T) with N and T at least 1", tuple(raw.shape))
         self.lengths = None if lengths is None else _check_lengths(as_tensor("lengths", lengths), raw.shape)
@@ -181,7 +181,7 @@ def _read_npz(path: Path, alphabet_size: int | None) -> Sequences:
 
 def _read_csv(path: Path, alphabet_size: int | None) -> Sequences:
     words: list[Tensor] = []
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         try:
             rows = [(number, row) for number, row in enumerate(csv.reader(file), 1) if row]
         except (UnicodeDecodeError, csv.Error) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,13 +10,17 @@ from torch import Tensor
 
 from pgm_rnn.checks import check_budget, check_name, reject
 from pgm_rnn.distribution import SequenceDistribution, check_law
+from pgm_rnn.lanes import State, count_numbers, join_lanes
 from pgm_rnn.sequences import Sequences
 
 LAYOUT_COST = {"union": 1.0, "forest": 1.3, "batch": 0.9}
 """Relative cost of one cell: gathering a lane per replicate is dearer than one shared gather, and none is cheapest."""
 
+CELL = 16
+"""Numbers in the state of one lane and replicate that count as one cell; wider states count as several."""
+
 MAX_CELLS = 2**19
-"""States that are evaluated at once; what is larger goes in blocks, so memory stays bounded."""
+"""Cells that are evaluated at once; what is larger goes in blocks, so memory stays bounded."""
 
 GROW_LANES = 2**15
 """Lanes whose children are computed at once while a law's tree grows."""
@@ -89,21 +93,21 @@ def levels_of_law(law: SequenceDistribution, max_nodes: int) -> tuple[list[Level
                 break
             parent, symbol = edge.nonzero(as_tuple=True)
             mass = log_p[..., parent, symbol]
-            lead = (1,) * len(batch)
-            parts = [
-                law.update(law.select(state, p.reshape(*lead, -1)), s.reshape(*lead, -1))
-                for p, s in zip(parent.split(GROW_LANES), symbol.split(GROW_LANES), strict=True)
-            ]
-            state = _concatenate(parts, len(batch))
+            state = join_lanes(list(states_below(law, state, parent, symbol)), len(batch))
     return levels, num_nodes
 
 
-def _concatenate(states: list, lane: int):  # type: ignore[no-untyped-def]  # a state is opaque
-    """States with the same shared ints, joined along their lanes."""
-    if isinstance(states[0], tuple):
-        parts = [_concatenate(list(column), lane) for column in zip(*states, strict=True)]
-        return type(states[0])(*parts) if hasattr(states[0], "_fields") else tuple(parts)
-    return torch.cat(states, lane) if isinstance(states[0], Tensor) else states[0]
+def states_below(law: SequenceDistribution, state: State, parent: Tensor, symbol: Tensor) -> Iterator[State]:
+    """The states of lanes ``parent`` after ``symbol``, in parts of at most :data:`GROW_LANES`."""
+    lead = (1,) * len(law.batch_shape[:-1])
+    for above, new in zip(parent.split(GROW_LANES), symbol.split(GROW_LANES), strict=True):
+        yield law.update(law.select(state, above.reshape(*lead, -1)), new.reshape(*lead, -1))
+
+
+def lanes_at_once(law: SequenceDistribution) -> int:
+    """How many lanes of a law, each with the states of all its replicates, are evaluated together."""
+    numbers = count_numbers(law.initial_state((*law.batch_shape[:-1], 1)))
+    return max(1, MAX_CELLS * CELL // max(numbers, CELL * law.batch_shape.numel()))
 
 
 def _gather(sets: Sequence[Sequences]) -> tuple[Tensor, Tensor, int]:
@@ -192,9 +196,12 @@ def _batch(words: Tensor, totals: Tensor, k: int) -> list[Level]:
     sets = words.split(totals.tolist())
     padded = torch.nn.utils.rnn.pad_sequence(list(sets), batch_first=True)  # (R, N, T)
     real = torch.arange(padded.shape[1], device=words.device) < totals.unsqueeze(-1)  # (R, N)
-    one_hot = torch.nn.functional.one_hot(padded, k) * real[..., None, None]  # (R, N, T, k)
-    symbols = [None, *padded.unbind(-1)[:-1]]
-    return [Level(None, symbol, _shares(one_hot[:, :, t], totals)) for t, symbol in enumerate(symbols)]
+    levels, last = [], None
+    for symbol in padded.unbind(-1):
+        one_hot = torch.nn.functional.one_hot(symbol, k) * real.unsqueeze(-1)  # (R, N, k)
+        levels.append(Level(None, last, _shares(one_hot, totals)))
+        last = symbol
+    return levels
 
 
 def _shares(counts: Tensor, totals: Tensor) -> Tensor:

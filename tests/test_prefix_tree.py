@@ -193,7 +193,7 @@ def test_blocks_give_the_same(
     whole = tree.expected_log_prob(family(6))
     by_position = tree.expected_log_probs(family(6))
     gradient = torch.autograd.grad(whole.sum(), parameters)
-    monkeypatch.setattr(pgm_rnn.prefix_tree, "MAX_CELLS", max_cells)
+    monkeypatch.setattr(pgm_rnn.tree_layout, "MAX_CELLS", max_cells)
     blocks = tree.expected_log_prob(family(6))
     assert_close(blocks, whole, 1e-12)
     assert_close(tree.expected_log_probs(family(6)), by_position, 1e-12)
@@ -216,10 +216,26 @@ def test_no_block_passes_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
         tree.expected_log_prob(law)
         assert widths == [tree.num_cells]
         widths.clear()
-        monkeypatch.setattr(pgm_rnn.prefix_tree, "MAX_CELLS", 64)
+        monkeypatch.setattr(pgm_rnn.tree_layout, "MAX_CELLS", 64)
         tree.expected_log_prob(law)
     assert max(widths) <= 64
     assert sum(widths) == tree.num_cells
+
+
+def test_wide_states_count_as_several_cells() -> None:
+    narrow, wide = (pgm_rnn.tree_layout.lanes_at_once(Recurrent(2, H, replicates=3)(5)) for H in (4, 64))
+    assert narrow == pgm_rnn.tree_layout.MAX_CELLS // 3
+    assert wide == pgm_rnn.tree_layout.MAX_CELLS // 12
+
+
+def test_a_long_shared_prefix_goes_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = torch.randint(2, (40, 1500), generator=torch.Generator().manual_seed(0))
+    words[:, :1400] = words[0, :1400]
+    tree, family = PrefixTree.from_sequences(Sequences(words, 2), "union"), made(Markov(2, 1))
+    with torch.no_grad():
+        whole = tree.expected_log_prob(family(1500))
+        monkeypatch.setattr(pgm_rnn.tree_layout, "MAX_CELLS", 1600)
+        assert_close(tree.expected_log_prob(family(1500)), whole, 1e-9)
 
 
 # Refusals.

@@ -19,8 +19,8 @@ from pgm_rnn import (
     models,
     processes,
     score,
-    scoring,
     tabulate,
+    tree_layout,
 )
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.experiment import ladder
@@ -60,6 +60,16 @@ def test_exact_divergence_is_brute_force(process: processes.Process, build) -> N
     assert float(result.divergence_by_position.sum()) == pytest.approx(result.divergence, abs=1e-12)
     assert bool((result.divergence_by_position > -1e-14).all())
     assert (result.method, result.standard_error) == ("exact", 0.0)
+
+
+@pytest.mark.parametrize("replicates", [None, 3])
+def test_tables_are_filled_in_parts(replicates: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    law = models.Recurrent(3, 4, replicates=replicates).double()(5)
+    whole = tabulate(law).logits
+    monkeypatch.setattr(tree_layout, "GROW_LANES", 7)
+    torch.testing.assert_close(tabulate(law).logits, whole, rtol=1e-12, atol=1e-12)
+    words = law.enumerate_support()
+    torch.testing.assert_close(tabulate(law).log_prob(words), law.log_prob(words), rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", sorted(processes.PROCESSES))
@@ -218,7 +228,7 @@ def test_theory_is_what_fits_cost_on_average() -> None:
 def test_monte_carlo_goes_in_parts_that_no_number_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
     model, process = models.Recurrent(2, 2, replicates=2), processes.even()
     whole = score(model, process, 5, num_sequences=40)
-    monkeypatch.setattr(scoring, "MAX_CELLS", 70)  # 7 words of 5 symbols under 2 replicates
+    monkeypatch.setattr(tree_layout, "MAX_CELLS", 70)  # 7 words of 5 symbols under 2 replicates
     asked: list[int] = []
     usual = SequenceDistribution.conditional_log_probs
 

@@ -47,8 +47,8 @@ def fit_counting(model: RowsFamily, tree: PrefixTree, split: tuple[PrefixTree, P
     fitted = model.adopt(chosen_settings)
     with torch.no_grad():
         loss = -tree.expected_log_prob(fitted(tree.duration))
-    zeros = torch.zeros(len(best), dtype=torch.double)
-    ones, seconds = torch.ones(len(best), dtype=torch.long), time.perf_counter() - started
+    zeros = torch.zeros(len(best), dtype=torch.double, device=loss.device)
+    ones, seconds = torch.ones(len(best), dtype=torch.long, device=loss.device), time.perf_counter() - started
     return Fit(fitted, loss.reshape(-1, 1), losses, ones, ones > 0, zeros, zeros, chosen_settings, seconds)
 
 

@@ -16,7 +16,7 @@ from pgm_rnn.inference.descent import Descent, Loss, descend, stack
 from pgm_rnn.inference.result import Fit
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.progress import Report
-from pgm_rnn.tree_layout import MAX_CELLS
+from pgm_rnn.tree_layout import lanes_at_once
 
 WEIGHT_DECAYS = (0.0, 3.0, 10.0)
 """Precisions of the Gaussian prior on the parameters that held-out words choose between."""
@@ -102,7 +102,7 @@ def fit_gradient(
     decays = torch.tensor((0.0,) if held_out is None else WEIGHT_DECAYS, dtype=torch.double, device=tree.totals.device)
     starts = starting_points(model, seed, restarts, spread=tree.replicates is None)
     rows = model.replicates or 1
-    together = max(1, MAX_CELLS // (tree.num_cells * rows))
+    together = max(1, lanes_at_once(model(tree.duration)) // tree.num_cells)
     variants = [(decay, restart) for decay in range(len(decays)) for restart in range(restarts)]
     results = []
     for first in range(0, len(variants), together):

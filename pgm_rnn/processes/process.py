@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import as_tensor, check_finite, check_integer, reject
+from pgm_rnn.checks import as_tensor, check_duration, check_finite, reject
 from pgm_rnn.family import Family, ParameterCount
 from pgm_rnn.processes import entropy
 from pgm_rnn.processes.chains import reachability, stationary_distribution
@@ -110,7 +110,7 @@ class Process(Family):
         Raises:
             InputError: if there are too many distinct beliefs.
         """
-        return entropy.conditional_entropies(self.joint, check_integer("duration", duration, 1))
+        return entropy.conditional_entropies(self.joint, check_duration(duration))
 
     def block_entropy(self, duration: int) -> float:
         """``H(T)``, the entropy of a word in nats: the sum of :meth:`conditional_entropies`."""
@@ -132,7 +132,7 @@ class Process(Family):
 
         Source: Cover and Thomas, *Elements of information theory*, section 4.5.
         """
-        return entropy.rate_bracket(self.joint, check_integer("duration", duration, 1))
+        return entropy.rate_bracket(self.joint, check_duration(duration))
 
     def excess_entropy(self, tolerance: float = 1e-11) -> float:
         r"""The mutual information of past and future in nats, :math:`E = \sum_t (h_t - h)`, to ``tolerance``.
