@@ -22,6 +22,7 @@ from pgm_rnn.checks import (
     check_words,
     reject,
 )
+from pgm_rnn.edges import Edges
 from pgm_rnn.lanes import State, expand_lanes, map_state, select_lanes
 
 
@@ -101,12 +102,20 @@ class SequenceDistribution(TorchDistribution):
         """The state of lanes ``parent``, as :func:`pgm_rnn.lanes.select_lanes` gathers them."""
         return map_state(lambda tensor: select_lanes(tensor, parent), state)
 
-    def state_logits(self, states: Sequence[State]) -> Tensor:
-        """Next-symbol logits of successive states, concatenated along the lanes: ``(*batch, sum of lanes, k)``.
+    def states_along(self, state: State, edges: Edges) -> list[State]:
+        """The state and those of every level below it."""
+        states = [state]
+        for parent, symbol in edges:
+            above = states[-1] if parent is None else self.select(states[-1], parent)
+            states.append(self.update(above, symbol))
+        return states
 
-        Families whose read-out is the same at every step override this with one call for all steps.
+    def logits_along(self, state: State, edges: Edges) -> Tensor:
+        """Next-symbol logits of :meth:`states_along`, concatenated along the lanes: ``(*batch, all lanes, k)``.
+
+        Families override this where fewer calls do the same.
         """
-        return torch.cat([self.next_logits(state) for state in states], -2)
+        return torch.cat([self.next_logits(below) for below in self.states_along(state, edges)], -2)
 
     @property
     def support(self) -> constraints.Constraint:
@@ -126,12 +135,8 @@ class SequenceDistribution(TorchDistribution):
         shape = check_broadcast("words", words.shape[:-1], self.batch_shape)
         lanes = shape or (1,)
         words = words.expand(*lanes, self.duration)
-        state = self.initial_state(lanes)
-        states = [state]
-        for symbol in words.unbind(-1)[:-1]:
-            state = self.update(state, symbol)
-            states.append(state)
-        log_p = self.state_logits(states).log_softmax(-1)  # (*batch, T * lanes, k)
+        edges = Edges([(None, symbol) for symbol in words.unbind(-1)[:-1]], lanes[-1])
+        log_p = self.logits_along(self.initial_state(lanes), edges).log_softmax(-1)  # (*batch, T * lanes, k)
         log_p = log_p.unflatten(-2, (self.duration, lanes[-1])).transpose(-3, -2)  # (*batch, lanes, T, k)
         return log_p.gather(-1, words.unsqueeze(-1)).squeeze(-1).reshape(*shape, self.duration)
 

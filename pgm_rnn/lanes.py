@@ -41,6 +41,17 @@ def select_lanes(tensor: Tensor, parent: Tensor) -> Tensor:
     return tensor.gather(lane, index)
 
 
+def add_lanes(tensor: Tensor, parent: Tensor | None, children: Tensor) -> Tensor:
+    """``tensor`` with every lane of ``children`` added to its parent's lane: the transpose of :func:`select_lanes`."""
+    if parent is None:
+        return tensor + children
+    lane = parent.ndim - 1
+    if parent.shape.numel() == parent.shape[-1]:
+        return tensor.index_add(lane, parent.reshape(-1), children)
+    index = parent.reshape(*parent.shape, *(1,) * (tensor.ndim - parent.ndim)).expand(children.shape)
+    return tensor.scatter_add(lane, index, children)
+
+
 def times(state: Tensor, matrix: Tensor) -> Tensor:
     """Each lane of a state ``(..., *batch, lanes, H)`` times its replicate's matrix ``(*batch, H, J)``.
 

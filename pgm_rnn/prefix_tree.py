@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pgm_rnn.checks import MAX_NODES, reject
 from pgm_rnn.distribution import SequenceDistribution, check_law
+from pgm_rnn.edges import Edges
 from pgm_rnn.lanes import State, map_state
 from pgm_rnn.sequences import Sequences
 from pgm_rnn.tree_layout import Level, lanes_at_once, levels_of_law, levels_of_words
@@ -43,7 +44,7 @@ class PrefixTree:
         self.num_nodes = num_nodes
         self.layout = layout
         self._cast: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
-        self._shaped: dict[int, list[tuple[Tensor | None, Tensor]]] = {}
+        self._shaped: dict[int, Edges] = {}
 
     @property
     def duration(self) -> int:
@@ -113,13 +114,10 @@ class PrefixTree:
         """:meth:`expected_log_prob` split by position: ``(T,)`` or ``(R, T)``."""
         return self._evaluate(law, by_position=True)
 
-    def walk(self, law: SequenceDistribution) -> list[State]:
-        """The law's state at every lane of every level."""
+    def roots_and_edges(self, law: SequenceDistribution) -> tuple[State, Edges]:
+        """The law's state at the root, and the edges that lead from there to every lane."""
         self._check(law)
-        states = [self._roots(law)]
-        for parent, symbol in self._edges(len(self._batch(law))):
-            states.append(_advance(law, states[-1], parent, symbol))
-        return states
+        return self._roots(law), self._edges(len(self._batch(law)))
 
     # Evaluation.
 
@@ -143,35 +141,33 @@ class PrefixTree:
     def _whole(self) -> list[slice]:
         return [slice(0, level.weights.shape[-2]) for level in self.levels]
 
-    def _states(self, law: SequenceDistribution, state: State, first: int, ranges: list[slice]) -> list[State]:
-        """States at levels ``first, first + 1, ...`` of the lanes in ``ranges``, from ``state`` at level ``first``."""
-        lead = len(self._batch(law))
-        states = [state]
-        for t in range(first + 1, self.duration):
-            state = self._step(law, state, t, ranges[t - 1], ranges[t], lead)
-            states.append(state)
-        return states
-
-    def _step(self, law: SequenceDistribution, state: State, t: int, above: slice, lanes: slice, lead: int) -> State:
-        parent, symbol = self._edges(lead)[t - 1]
-        return _advance(law, state, None if parent is None else parent[..., lanes] - above.start, symbol[..., lanes])
-
-    def _edges(self, lead: int) -> list[tuple[Tensor | None, Tensor]]:
-        """Parents and symbols of every level but the root's, with ``lead`` dimensions before the lanes."""
+    def _edges(self, lead: int) -> Edges:
+        """The edges of all levels, with ``lead`` dimensions before the lanes."""
         if lead not in self._shaped:
-            pairs = [(level.parent, level.symbol) for level in self.levels[1:]]
-            self._shaped[lead] = [
-                (None if parent is None else _lead(parent, lead), _lead(symbol, lead))
-                for parent, symbol in pairs
-                if symbol is not None  # only the root has none
+            pairs = [
+                (None if level.parent is None else _lead(level.parent, lead), _lead(level.symbol, lead))
+                for level in self.levels[1:]
+                if level.symbol is not None  # only the root has none
             ]
+            self._shaped[lead] = Edges(pairs, self.levels[0].weights.shape[-2])
         return self._shaped[lead]
+
+    def _part(self, lead: int, t: int, ranges: list[slice]) -> Edges:
+        """The edges between the lanes in ``ranges``, below those of level ``t``."""
+        pairs = [
+            (None if parent is None else parent[..., below] - above.start, symbol[..., below])
+            for (parent, symbol), above, below in zip(
+                self._edges(lead).levels[t:], ranges[t:], ranges[t + 1 :], strict=False
+            )
+        ]
+        return Edges(pairs, ranges[t].stop - ranges[t].start)
 
     def _evaluate(self, law: SequenceDistribution, by_position: bool) -> Tensor:
         self._check(law)
         budget = lanes_at_once(law)
         if self.num_cells <= budget or self.layout == "forest":
-            return self._sum(law, self.walk(law), 0, self._whole(), by_position)
+            roots, edges = self.roots_and_edges(law)
+            return self._sum(law, roots, edges, 0, self._whole(), by_position)
         return self._block(law, self._roots(law), 0, self._whole()[0], by_position, budget)
 
     def _block(
@@ -182,7 +178,7 @@ class PrefixTree:
         while True:
             ranges = self._descendants(t, lanes)
             if sum(r.stop - r.start for r in ranges[t:]) <= max(budget, self.duration):
-                at_once = partial(self._subtrees, law, state, t, ranges, by_position)
+                at_once = partial(self._sum, law, state, self._part(lead, t, ranges), t, ranges, by_position)
                 done.append(checkpoint(at_once, use_reentrant=False) if torch.is_grad_enabled() else at_once())
                 break
             if lanes.stop - lanes.start > 1:
@@ -191,15 +187,10 @@ class PrefixTree:
                     part = _lane_slice(state, lead, half, lanes.start)
                     done.append(self._block(law, part, t, half, by_position, budget))
                 break
-            done.append(self._sum(law, [state], t, ranges[: t + 1], by_position))
-            state = self._step(law, state, t + 1, lanes, ranges[t + 1], lead)
+            done.append(self._sum(law, state, self._part(lead, t, ranges[: t + 1]), t, ranges[: t + 1], by_position))
+            state = law.states_along(state, self._part(lead, t, ranges[: t + 2]))[-1]
             t, lanes = t + 1, ranges[t + 1]
         return torch.stack(done).sum(0)
-
-    def _subtrees(
-        self, law: SequenceDistribution, state: State, t: int, ranges: list[slice], by_position: bool
-    ) -> Tensor:
-        return self._sum(law, self._states(law, state, t, ranges), t, ranges, by_position)
 
     def _descendants(self, t: int, lanes: slice) -> list[slice]:
         """The range of lanes below ``lanes`` on every level from ``t`` on: lanes are sorted by parent."""
@@ -212,14 +203,15 @@ class PrefixTree:
         return ranges
 
     def _sum(
-        self, law: SequenceDistribution, states: list[State], first: int, ranges: list[slice], by_position: bool
+        self, law: SequenceDistribution, state: State, edges: Edges, first: int, ranges: list[slice], by_position: bool
     ) -> Tensor:
-        log_p = law.state_logits(states).log_softmax(-1)
+        """The weighted log-probabilities of the lanes in ``ranges``, from ``state`` at level ``first`` on."""
+        log_p = law.logits_along(state, edges).log_softmax(-1)
         weights, unseen = self._weights(log_p.dtype, first, ranges)
         terms = weights * log_p.masked_fill(unseen, 0.0)
         if not by_position:
             return terms.sum((-2, -1))
-        lengths = [r.stop - r.start for r in ranges[first:]]
+        lengths = edges.widths
         sums = torch.stack([part.sum((-2, -1)) for part in terms.split(lengths, -2)], -1)
         return torch.nn.functional.pad(sums, (first, self.duration - first - len(lengths)))
 
@@ -234,11 +226,6 @@ class PrefixTree:
         if whole:
             self._cast[dtype] = result
         return result
-
-
-def _advance(law: SequenceDistribution, state: State, parent: Tensor | None, symbol: Tensor) -> State:
-    """The states one level down: of the lanes' parents, after their symbols."""
-    return law.update(state if parent is None else law.select(state, parent), symbol)
 
 
 def _lead(index: Tensor, lead: int) -> Tensor:

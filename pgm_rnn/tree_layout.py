@@ -13,8 +13,8 @@ from pgm_rnn.distribution import SequenceDistribution, check_law
 from pgm_rnn.lanes import State, count_numbers, join_lanes
 from pgm_rnn.sequences import Sequences
 
-LAYOUT_COST = {"union": 1.0, "forest": 1.3, "batch": 0.9}
-"""Relative cost of one cell: gathering a lane per replicate is dearer than one shared gather, and none is cheapest."""
+LAYOUT_COST = {"union": 1.2, "forest": 1.35, "batch": 1.0}
+"""Relative cost of one cell, from ``benchmarks/layouts.py``: a gather by replicate is dearer than a shared one."""
 
 CELL = 16
 """Numbers in the state of one lane and replicate that count as one cell; wider states count as several."""

@@ -53,6 +53,8 @@ def replacing(**methods: Callable[..., Any]) -> Callable[[SequenceDistribution],
         def bind(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
             return lambda self, *args, **kwargs: method(self, getattr(cls, name), *args, **kwargs)
 
+        if {"update", "select"} & set(methods):  # a spoilt step is a step that is taken, not one that is unrolled
+            methods.setdefault("logits_along", lambda law, own, *args: SequenceDistribution.logits_along(law, *args))
         law.__class__ = type(f"Spoilt{cls.__name__}", (cls,), {n: bind(n, m) for n, m in methods.items()})
         return law
 
@@ -76,7 +78,7 @@ def test_words_in_another_order() -> None:
 
 
 def test_log_prob_of_another_law() -> None:
-    sharpen = replacing(state_logits=lambda law, own, states: 1.001 * own(law, states))
+    sharpen = replacing(logits_along=lambda law, own, state, edges: 1.001 * own(law, state, edges))
     caught(inv.check_chain_rule, network(), Broken(network(), sharpen), 3, TOLERANCE)
 
 
@@ -191,7 +193,7 @@ def test_a_parameter_without_effect() -> None:
 
 
 def test_a_table_of_another_law() -> None:
-    sharpen = replacing(state_logits=lambda law, own, states: 1.001 * own(law, states))
+    sharpen = replacing(logits_along=lambda law, own, state, edges: 1.001 * own(law, state, edges))
     caught(inv.check_tabulate, network(), Broken(network(), sharpen), 3, TOLERANCE)
 
 

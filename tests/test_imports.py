@@ -19,7 +19,7 @@ PACKAGE = Path(pgm_rnn.__file__).parent
 CHECKOUT = Path(__file__).parent.parent
 
 LAYERS = [
-    {"checks", "lanes", "devices", "files", "naming", "progress"}
+    {"checks", "edges", "lanes", "devices", "files", "naming", "progress"}
     | {"sequences", "distribution", "family", "tree_layout", "prefix_tree"},
     {"programs", "processes", "models"},
     {"inference", "scoring", "theory", "storage"},

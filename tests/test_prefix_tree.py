@@ -206,9 +206,9 @@ def test_no_block_passes_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     widths: list[int] = []
 
     class Watched(type(made(Recurrent(2, 3))(9))):  # type: ignore[misc]  # the law's class
-        def state_logits(self, states):  # type: ignore[no-untyped-def]
-            widths.append(sum(state.shape[-2] for state in states))
-            return super().state_logits(states)
+        def logits_along(self, state, edges):  # type: ignore[no-untyped-def]
+            widths.append(sum(edges.widths))
+            return super().logits_along(state, edges)
 
     law = made(Recurrent(2, 3))(9)
     law.__class__ = Watched

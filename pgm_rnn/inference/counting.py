@@ -18,7 +18,7 @@ def count_rows(model: RowsFamily, tree: PrefixTree) -> Tensor:
     """How often each row was followed by each symbol, ``(M, k)`` or ``(R, M, k)``; shares if the data has no end."""
     law = functional_call(model, {"logits": model.logits.detach()[(0,) * len(model.lead)]}, (tree.duration,))
     assert isinstance(law, RowsLaw)
-    rows = torch.cat([law.rows(state) for state in tree.walk(law)], -1).unsqueeze(-1)
+    rows = law.rows_along(*tree.roots_and_edges(law)).unsqueeze(-1)
     weights = torch.cat([level.weights for level in tree.levels], -2)
     counts = weights.new_zeros(*weights.shape[:-2], *model.logits.shape[-2:])
     counts = counts.scatter_add(-2, rows.expand_as(weights), weights)

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from pgm_rnn.checks import MAX_TABLE_BYTES, check_budget, check_integer, check_name
 from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.edges import Edges
 from pgm_rnn.family import Family, ParameterCount
 from pgm_rnn.lanes import times
+from pgm_rnn.models.unrolling import affine, unroll
 
 CELLS = ("tanh",)
 RECURRENCES = ("hidden",)
@@ -43,23 +45,19 @@ class RecurrentLaw(SequenceDistribution):
         return affine(self.c, state, self.V_T)
 
     def update(self, state: Tensor, symbol: Tensor) -> Tensor:
-        one_hot = nn.functional.embedding(symbol, self.eye)  # a product with rows, so that its gradient is one too
-        return affine(times(one_hot, self.rows), state, self.W_T).tanh()
+        return affine(self._drive(symbol), state, self.W_T).tanh()
 
     def mediator(self, state: Tensor) -> Tensor:
         return state
 
-    def state_logits(self, states: Sequence[Tensor]) -> Tensor:
-        return self.next_logits(torch.cat(list(states), -2))
+    def logits_along(self, state: Tensor, edges: Edges) -> Tensor:
+        if not edges:
+            return self.next_logits(state)
+        return self.next_logits(unroll(state, self.W_T, self._drive(edges.symbols), edges))
 
-
-def affine(shift: Tensor, vectors: Tensor, matrix: Tensor) -> Tensor:
-    """``shift + vectors @ matrix``, in one call where torch has one for these shapes: small trees feel each call."""
-    if vectors.ndim == matrix.ndim == 2:
-        return torch.addmm(shift, vectors, matrix)
-    if vectors.ndim == matrix.ndim == 3 and len(vectors) == len(matrix):
-        return torch.baddbmm(shift, vectors, matrix)
-    return shift + times(vectors, matrix)
+    def _drive(self, symbol: Tensor) -> Tensor:
+        """``b + U[symbol]``, as a product so that its gradient is one too."""
+        return times(nn.functional.embedding(symbol, self.eye), self.rows)
 
 
 class Recurrent(Family):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pgm_rnn.checks import check_number
 from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.edges import Edges
 from pgm_rnn.family import Family
 from pgm_rnn.lanes import State, take_rows
 
@@ -49,8 +50,12 @@ class RowsLaw(SequenceDistribution):
     def next_logits(self, state: State) -> Tensor:
         return take_rows(self.logits, self.rows(state))
 
-    def state_logits(self, states: Sequence[State]) -> Tensor:
-        return take_rows(self.logits, torch.cat([self.rows(state) for state in states], -1))
+    def logits_along(self, state: State, edges: Edges) -> Tensor:
+        return take_rows(self.logits, self.rows_along(state, edges))
+
+    def rows_along(self, state: State, edges: Edges) -> Tensor:
+        """The rows that all lanes read, level by level, ``(*batch, all lanes)``."""
+        return torch.cat([self.rows(below) for below in self.states_along(state, edges)], -1)
 
 
 class RowsFamily(Family):

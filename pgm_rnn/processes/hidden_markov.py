@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pgm_rnn.checks import check_shape
 from pgm_rnn.distribution import SequenceDistribution, draw, uniform
+from pgm_rnn.edges import Edges
 from pgm_rnn.processes.chains import count_words
 
 SMALL = 1e-145
@@ -58,8 +59,8 @@ class HiddenMarkovLaw(SequenceDistribution):
     def mediator(self, state: Tensor) -> Tensor:
         return state
 
-    def state_logits(self, states: Sequence[Tensor]) -> Tensor:
-        return self.next_logits(torch.cat(list(states), -2))
+    def logits_along(self, state: Tensor, edges: Edges) -> Tensor:
+        return self.next_logits(torch.cat(self.states_along(state, edges), -2))
 
     def support_size(self) -> int:
         """The number of possible words, or ``k^T`` where counting them would take too long."""
