@@ -178,7 +178,7 @@ def show(value: object) -> str:
     """A value for a reader: three digits, thousands apart, nothing where there is none.
 
     >>> show(0.00012345), show(10000.0), show(math.inf), show(math.nan), show(2**70)
-    ('0.000123', '10,000', '∞', '', '1.1e21')
+    ('0.000123', '10,000', '∞', '', '1.2e21')
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
