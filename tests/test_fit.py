@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pgm_rnn import InputError, PrefixTree, Sequences, fit, models, processes, score
-from pgm_rnn.inference.gradient import fit_gradient
+from pgm_rnn.inference.gradient import few_threads, fit_gradient
 
 
 def sample(process: processes.Process, duration: int, count: int, seed: int) -> Sequences:
@@ -69,6 +69,15 @@ def test_the_given_model_is_not_changed_and_nothing_global_is() -> None:
         assert torch.equal(tensor, before[name])
     assert torch.equal(torch.get_rng_state(), random_state)
     assert torch.get_default_dtype() == dtype
+
+
+@pytest.mark.parametrize("cells", [1, 2**20])
+def test_threads_are_given_back(cells: int) -> None:
+    before = torch.get_num_threads()
+    with pytest.raises(RuntimeError, match="interrupted"), few_threads(cells):
+        assert torch.get_num_threads() == (1 if cells == 1 else before)
+        raise RuntimeError("interrupted")
+    assert torch.get_num_threads() == before
 
 
 def test_two_fits_in_a_row_are_the_same_fit() -> None:

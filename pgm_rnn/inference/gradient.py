@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -20,6 +22,10 @@ from pgm_rnn.tree_layout import lanes_at_once
 
 WEIGHT_DECAYS = (0.0, 3.0, 10.0)
 """Precisions of the Gaussian prior on the parameters that held-out words choose between."""
+
+
+SMALL = 2**14
+"""Cells, counted over all rows that train together, below which one thread is best."""
 
 
 class Problem:
@@ -111,12 +117,27 @@ def fit_gradient(
         start = starts[[restart for _, restart in now]].flatten(0, -2)
         share = None if progress is None else _share(progress, first / len(variants), len(now) / len(variants))
         watched = None if held_out is None else problem.held_out(held_out)
-        results.append(descend(problem, start, max_steps, watched, share))
+        with few_threads(tree.num_cells * len(start)):
+            results.append(descend(problem, start, max_steps, watched, share))
     best, which = _choose(stack(results), variants, rows)
     load_points(model, best.points)
     chosen = [{"weight_decay": float(decays[decay]), "restart": restart} for decay, restart in which]
     fields = (best.losses, best.validation_losses, best.steps, best.converged, best.gradient_norm, best.slope)
     return Fit(model, *fields, chosen, time.perf_counter() - started)
+
+
+@contextmanager
+def few_threads(cells: int) -> Iterator[None]:
+    """One thread for small problems, as many as before for others, and as many as before in the end.
+
+    On a few thousand cells threads gain nothing, and lose a factor of ten when another program keeps a core busy.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if cells < SMALL else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _share(progress: Report, done: float, part: float) -> Report:
