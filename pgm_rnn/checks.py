@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,6 +25,10 @@ MAX_NODES = 2**22
 
 MAX_DURATION = 2**20
 """Words longer than this are refused: even the number of digits of ``k^T`` is then beyond use."""
+
+
+MAX_INTEGER = 2**63 - 1
+"""The largest integer that a tensor holds."""
 
 
 class InputError(ValueError):
@@ -60,7 +66,9 @@ def check_integer(argument: str, value: object, minimum: int, maximum: int | Non
 
 def check_alphabet(value: object) -> int:
     """The number k of symbols: an integer of at least 2."""
-    return check_integer("alphabet_size", value, 2)
+    alphabet_size = check_integer("alphabet_size", value, 2)
+    check_budget("alphabet_size", alphabet_size, MAX_INTEGER, "symbols", "number fewer")
+    return alphabet_size
 
 
 def check_duration(value: object) -> int:
@@ -72,7 +80,7 @@ def check_duration(value: object) -> int:
 
 def check_seed(value: object) -> int:
     """A seed that every generator takes: an integer of at least 0 with at most 63 bits."""
-    return check_integer("seed", value, 0, 2**63 - 1)
+    return check_integer("seed", value, 0, MAX_INTEGER)
 
 
 def check_number(argument: str, value: object, low: float, high: float, *, open_ends: bool = False) -> float:
@@ -93,6 +101,13 @@ def check_number(argument: str, value: object, low: float, high: float, *, open_
     if not inside:
         raise reject(argument, expected, f"{number:g}")
     return number
+
+
+def check_path(argument: str, value: object) -> Path:
+    """``value`` as a path, whether or not there is anything."""
+    if not isinstance(value, str | os.PathLike):
+        raise reject(argument, "a path", repr(value))
+    return Path(value)
 
 
 def check_name(argument: str, name: str, known: Iterable[str]) -> str:

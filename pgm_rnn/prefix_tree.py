@@ -74,6 +74,8 @@ class PrefixTree:
     def from_sequences(cls, sequences: Sequences | Sequence[Sequences], layout: str | None = None) -> PrefixTree:
         """The tree of one data set, or of a list of ``R``, by the cheapest of the three layouts unless one is named."""
         single = isinstance(sequences, Sequences)
+        if not isinstance(sequences, Sequences | Sequence):
+            raise reject("sequences", "Sequences, or a list of them", type(sequences).__name__)
         sets = [sequences] if isinstance(sequences, Sequences) else list(sequences)
         levels, num_nodes, layout = levels_of_words(sets, layout)
         totals = torch.tensor([len(data) for data in sets], dtype=torch.double, device=sets[0].symbols.device)

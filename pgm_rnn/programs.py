@@ -8,9 +8,10 @@ from contextlib import contextmanager, nullcontext
 import pyro
 import pyro.distributions as dist
 import torch
+from pyro.poutine.runtime import get_plates
 from torch import Tensor
 
-from pgm_rnn.checks import check_integer, reject
+from pgm_rnn.checks import MAX_INTEGER, check_budget, check_integer, reject
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.lanes import State, expand_lanes
 from pgm_rnn.sequences import Sequences
@@ -101,10 +102,13 @@ def _begin(
     family: LawBuilder, sequences: Data | None, duration: int | None, num_sequences: int | None
 ) -> tuple[SequenceDistribution, Tensor | None, torch.Size]:
     """The law, the observed words ``(*lanes, T)`` if there are any, and ``lanes``, which is ``(N,)`` or ``(R, N)``."""
+    if not callable(family):
+        raise reject("family", "a family, or a function from a duration to a law", type(family).__name__)
     if sequences is None:
         if duration is None:
             raise reject("sequences", "data to observe, or a duration to sample", "neither")
         count = check_integer("num_sequences", 1 if num_sequences is None else num_sequences, 1)
+        check_budget("num_sequences", count, MAX_INTEGER, "words", "sample fewer")
         law = family(duration)
         return law, None, torch.Size((*law.batch_shape[:-1], count))
     parts, alphabet_size = _observed(sequences)
@@ -147,6 +151,8 @@ def _widen(lanes: torch.Size, state: State, symbol: Tensor) -> tuple[torch.Size,
 
 @contextmanager
 def _plates(lanes: torch.Size) -> Iterator[None]:
-    replicates = pyro.plate("replicates", lanes[-2], dim=-2) if len(lanes) > 1 else nullcontext()
+    """The plates of the lanes; the outer one may be there already, where the weights have parallel draws."""
+    taken = any(frame.dim == -2 for frame in get_plates())
+    replicates = nullcontext() if taken or len(lanes) < 2 else pyro.plate("replicates", lanes[-2], dim=-2)
     with replicates, pyro.plate("sequences", lanes[-1], dim=-1):
         yield

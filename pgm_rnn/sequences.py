@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import as_tensor, check_alphabet, check_finite, check_symbols, reject
+from pgm_rnn.checks import as_tensor, check_alphabet, check_finite, check_path, check_symbols, reject
 from pgm_rnn.files import write_whole
 
 
@@ -116,7 +116,7 @@ class Sequences:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write to ``.csv`` (one word a line) or ``.npz`` (everything); the file appears whole or not at all."""
-        target = Path(path)
+        target = check_path("path", path)
         if target.suffix not in (".csv", ".npz"):
             raise reject("path", "a name ending in .csv or .npz", repr(target.name))
         if target.suffix == ".csv":
@@ -140,7 +140,7 @@ class Sequences:
 
         ``alphabet_size`` defaults to the file's own, or for CSV to the largest symbol plus one (at least 2).
         """
-        source = Path(path)
+        source = check_path("data", path)
         if not source.is_file():
             raise reject("data", "a file", repr(str(source)))
         return _read_npz(source, alphabet_size) if source.suffix == ".npz" else _read_csv(source, alphabet_size)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from pgm_rnn.checks import InputError, check_name, reject
+from pgm_rnn.checks import InputError, check_name, check_path, reject
 from pgm_rnn.family import Family
 from pgm_rnn.files import write_whole
 from pgm_rnn.models import MODELS
@@ -47,7 +46,7 @@ def save(model: Family, path: str | os.PathLike[str]) -> None:
     """
     metadata = {"format": FORMAT, "family": _kind(model), "configuration": json.dumps(model.configuration())}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_whole(Path(path), to_bytes(tensors, metadata=metadata))
+    write_whole(check_path("path", path), to_bytes(tensors, metadata=metadata))
 
 
 def load(path: str | os.PathLike[str]) -> Family:
@@ -58,7 +57,7 @@ def load(path: str | os.PathLike[str]) -> Family:
     Raises:
         InputError: if the file is missing, damaged, or no file of this library.
     """
-    source = Path(path)
+    source = check_path("path", path)
     if not source.is_file():
         raise reject("path", "a model file", repr(str(source)))
     try:

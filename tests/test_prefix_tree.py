@@ -257,6 +257,7 @@ def test_too_many_prefixes_are_refused() -> None:
     ("sequences", "message"),
     [
         ([], "sequences: expected at least one data set, got an empty list"),
+        (None, "sequences: expected Sequences, or a list of them, got NoneType"),
         ([torch.zeros(2, 3)], "sequences: expected Sequences or a list of them, got Tensor"),
         (
             [Sequences([[0, 1]], 2), Sequences([[0]], 2)],

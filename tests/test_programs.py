@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pyro
 import pytest
 import torch
@@ -11,6 +13,7 @@ from oracles import all_words
 from pyro import poutine
 from pyro.infer import SVI, Predictive, Trace_ELBO
 from pyro.infer.autoguide import AutoNormal
+from torch.func import functional_call
 
 from pgm_rnn.checks import InputError
 from pgm_rnn.family import Family
@@ -175,6 +178,8 @@ def test_context_and_inputs_reach_the_family() -> None:
         (network(), {}, "sequences: expected data to observe, or a duration to sample, got neither"),
         (network(), {"duration": 0}, "duration: expected an integer of at least 1, got 0"),
         (network(), {"duration": 2, "num_sequences": 0}, "num_sequences: expected an integer of at least 1, got 0"),
+        (network(), {"duration": 2, "num_sequences": 2**63}, "num_sequences: expected at most"),
+        ("even", {"duration": 2}, "family: expected a family, or a function from a duration to a law, got str"),
         (network(), {"sequences": WORDS, "duration": 5}, "duration: expected None or 4, as in the sequences, got 5"),
         (
             network(),
@@ -243,6 +248,28 @@ def test_svi_with_a_prior(model: Family, program) -> None:  # type: ignore[no-un
     assert words.shape == (10, *((2,) if model.replicates else ()), 50, 4)
     hits = (words == data.symbols[0]).all(-1).double().mean()
     assert float(hits) > 0.4  # by chance one word in sixteen
+
+
+@programs
+def test_parallel_draws_of_the_weights(program) -> None:  # type: ignore[no-untyped-def]
+    """Draws of the weights go through the programs together as they do one by one."""
+    family, data = bayesian(network()), Sequences(torch.tensor([[0, 1, 1, 1]]).repeat(30, 1), 2)
+    with pyro.plate("draws", 7):
+        prior = poutine.trace(family).get_trace(4)
+    draws = {name: prior.nodes[name]["value"] for name in "UWVbc"}
+    predicted = Predictive(program, draws, parallel=True)(family, duration=4, num_sequences=5)
+    assert all(site.shape[:2] == (7, 5) for site in predicted.values())
+    together = pyro.condition(program, {name: draw.unsqueeze(1) for name, draw in draws.items()})
+    with pyro.plate("around", 7, dim=-2):
+        trace = poutine.trace(together).get_trace(family, data)
+    trace.compute_log_prob(lambda name, site: name.startswith("y"))
+    total = sum(site["log_prob"] for name, site in trace.nodes.items() if name.startswith("y")).sum(-1)
+    for r in range(7):
+        alone = functional_call(network(), {name: draw[r] for name, draw in draws.items()}, (4,))
+        assert_close(total[r], alone.log_prob(data.symbols).sum(), 1e-9)
+    bound = Trace_ELBO(num_particles=3, vectorize_particles=True, max_plate_nesting=1)
+    svi = SVI(program, AutoNormal(program), pyro.optim.Adam({"lr": 0.1}), bound)
+    assert math.isfinite(svi.step(family, data))
 
 
 def test_the_prior_is_a_normal_on_every_weight() -> None:

@@ -143,6 +143,12 @@ def test_words_without_a_truth() -> None:
             lambda: compare_models({"a": models.Markov(2, 1)}, Sequences([[0, 1]], 2), reference="b"),
             "reference: expected one of a",
         ),
+        (
+            lambda: compare_models({"a": models.Markov(2, 1)}, Sequences([[0, 1]], 2), reference=""),
+            "reference: expected one of a",
+        ),
+        (lambda: Sequences([[0, 1]], 2**63), "alphabet_size: expected at most"),
+        (lambda: models.Markov(2, 1, replicates=torch.tensor([1, 2])), "replicates: expected an integer"),
         (lambda: score(models.Recurrent(2, 2)(3), processes.even(), 3), "model: expected a model"),
         (lambda: score(models.Recurrent(2, 2), None, 3), "process: expected a model or a process"),
         (lambda: score(with_nan(), processes.even(), 3), "NaN in W"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from pgm_rnn import InputError, Sequences, fit, load, models, processes, save
+from pgm_rnn import InputError, Sequences, fit, load, models, processes, render_report, run_study, save
 
 
 class Hostile:
@@ -77,6 +78,24 @@ def test_files_that_are_no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError, match="path: expected a model file, got"):
         load(tmp_path / "absent")
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda path: save(models.Markov(2, 1), path),
+        load,
+        Sequences([[0, 1]], 2).write,
+        Sequences.read,
+        run_study,
+        lambda path: run_study("table-vs-rnn", output=path),
+        render_report,
+    ],
+)
+@pytest.mark.parametrize("path", [None, 3, ["a"]])
+def test_what_is_no_path(call: Callable[[object], object], path: object) -> None:
+    with pytest.raises(InputError, match=r"^(path|data|study|output): expected a path, got "):
+        call(path)
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,8 @@ BAD: list[tuple[Callable[[], Process], str]] = [
     (lambda: processes.markov([[math.nan, 1.0], [0.5, 0.5]]), "^rows: expected finite"),
     (lambda: processes.random_markov(1), "^k"),
     (lambda: processes.random_markov(4, 20), "^order: expected at most"),
+    (lambda: processes.random_markov(4, 10**30), "^order: expected at most"),
+    (lambda: processes.periodic("01" * 10**4), "^word: expected at most"),
     (lambda: processes.random_markov(concentration=0), "^concentration"),
     (lambda: processes.random_markov(seed=-1), "^seed"),
     (lambda: processes.random_machine(0), "^states"),

@@ -66,12 +66,14 @@ def compare_models(
             raise reject(
                 f"models[{name!r}]", f"alphabet_size {data.alphabet_size}, as in the data", family.alphabet_size
             )
+    if reference is not None:
+        check_name("reference", reference, families)
     words = data.fixed_length()
     sides = {"context": data.context, "inputs": data.inputs}
     laws = {name: family(data.duration, **sides) for name, family in families.items()}
     losses = {name: -log_probs(law, words).sum(-1).cpu() for name, law in laws.items()}
-    best = check_name("reference", reference, families) if reference else min(losses, key=lambda n: _mean(losses[n]))
-    rows = [_row(name, family, losses, best, data) for name, family in families.items()]
+    best = min(losses, key=lambda name: _mean(losses[name]))
+    rows = [_row(name, family, losses, reference or best, data) for name, family in families.items()]
     table = pd.DataFrame(rows).set_index("model").sort_values("nats_per_symbol", kind="stable")
     if process is not None:
         kl = {name: score(family, process, data.duration).divergence for name, family in families.items()}

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
-from pgm_rnn.checks import check_name, reject
+from pgm_rnn.checks import check_name, check_path, reject
 from pgm_rnn.experiment.study import Study
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -34,7 +34,7 @@ def find_study(study: Study | str | os.PathLike[str]) -> Study:
         return study
     if isinstance(study, str) and not study.endswith(".py") and os.sep not in study:
         return load_study(known_studies()[check_name("study", study, known_studies())])
-    return load_study(Path(study))
+    return load_study(check_path("study", study))
 
 
 def load_study(path: Path) -> Study:

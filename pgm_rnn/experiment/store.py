@@ -16,7 +16,7 @@ import filelock
 import pandas as pd
 
 from pgm_rnn import __version__
-from pgm_rnn.checks import reject
+from pgm_rnn.checks import check_path, reject
 from pgm_rnn.experiment.provenance import git_revision
 from pgm_rnn.experiment.study import Cell, RunFailed, Study
 from pgm_rnn.experiment.table import flatten, to_frame
@@ -55,7 +55,7 @@ class Store:
     """
 
     def __init__(self, output: str | PathLike[str], version: str | None = None) -> None:
-        self.path = Path(output) / "results.sqlite"
+        self.path = check_path("output", output) / "results.sqlite"
         self.version = version or __version__
         if not self.path.is_file():
             raise reject("output", "a folder with results.sqlite", repr(str(output)), "run a study first")
@@ -77,7 +77,7 @@ class Store:
         Raises:
             InputError: if another run holds it, or the folder cannot be written.
         """
-        folder = Path(output)
+        folder = check_path("output", output)
         lock = filelock.FileLock(folder / ".results.lock")
         try:
             folder.mkdir(parents=True, exist_ok=True)

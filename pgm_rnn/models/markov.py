@@ -68,7 +68,9 @@ class Markov(RowsFamily):
         k = check_alphabet(alphabet_size)
         self.order = None if order is None else check_integer("order", order, 0)
         length = self.order if self.order is not None else self._longest(k)
-        check_table("order", k, length + 1, 8, replicates and check_integer("replicates", replicates, 1))
+        check_table(
+            "order", k, length + 1, 8, replicates if replicates is None else check_integer("replicates", replicates, 1)
+        )
         super().__init__(k, length, pseudocount, replicates)
         self.register_buffer("orders", torch.full(self.lead, length))
 

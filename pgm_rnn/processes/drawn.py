@@ -9,7 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import MAX_TABLE_BYTES, as_tensor, check_budget, check_finite, check_integer, check_number, reject
+from pgm_rnn.checks import (
+    MAX_DURATION,
+    MAX_TABLE_BYTES,
+    as_tensor,
+    check_budget,
+    check_finite,
+    check_integer,
+    check_number,
+    reject,
+)
 from pgm_rnn.processes.chains import recurrent_classes
 from pgm_rnn.processes.process import ROUNDING, Process
 from pgm_rnn.processes.zoo import named
@@ -74,6 +83,7 @@ def random_markov(k: int = 4, order: int = 2, concentration: float = 1.0, seed: 
     k, order = check_integer("k", k, 2), check_integer("order", order, 0)
     concentration = check_number("concentration", concentration, 0, 1e9, open_ends=True)
     generator = np.random.default_rng(check_integer("seed", seed, 0))
+    check_budget("order", order, MAX_DURATION, "symbols", "use a smaller order")
     size = 8 * k ** (2 * order + 1)
     check_budget("order", size, MAX_TABLE_BYTES, UNIT, "use a smaller order")
     rows = generator.dirichlet([concentration] * k, size=k**order)

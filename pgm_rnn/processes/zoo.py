@@ -10,7 +10,7 @@ from typing import ParamSpec
 import numpy as np
 import torch
 
-from pgm_rnn.checks import as_tensor, check_number, check_symbols, reject
+from pgm_rnn.checks import MAX_TABLE_BYTES, as_tensor, check_budget, check_number, check_symbols, reject
 from pgm_rnn.processes.process import Process
 
 P = ParamSpec("P")
@@ -72,8 +72,10 @@ def periodic(word: str | Sequence[int] = "01") -> Process:
         raise reject("word", "a string of digits or a list of symbols", repr(word))
     symbols = as_tensor("word", [int(digit) for digit in word] if isinstance(word, str) else word)
     numbers = check_symbols("word", symbols, max(2, int(symbols.max()) + 1)).tolist()
+    k = max(2, max(numbers) + 1)
+    check_budget("word", 8 * k * len(numbers) ** 2, MAX_TABLE_BYTES, "bytes for the process", "use a shorter word")
     edges = [(str(n), 1.0, symbol, str((n + 1) % len(numbers))) for n, symbol in enumerate(numbers)]
-    return machine(edges, max(2, max(numbers) + 1))
+    return machine(edges, k)
 
 
 @named

@@ -16,7 +16,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from pgm_rnn.checks import big_number
+from pgm_rnn.checks import big_number, check_path
 from pgm_rnn.experiment.library import find_study, known_studies
 from pgm_rnn.experiment.store import Store
 from pgm_rnn.experiment.study import Figure, RunFailed, Study, Verdict
@@ -73,7 +73,7 @@ def render_report(
         InputError: if there are no results, or none of a study that is asked for.
         RunFailed: if the pages cannot be written.
     """
-    folder = Path(output)
+    folder = check_path("output", output)
     try:
         with Store(folder) as store:
             stored = _stored(store)
