@@ -250,24 +250,24 @@ def test_svi_with_a_prior(model: Family, program) -> None:  # type: ignore[no-un
     assert float(hits) > 0.4  # by chance one word in sixteen
 
 
+@pytest.mark.parametrize("replicates", [None, 2])
 @programs
-def test_parallel_draws_of_the_weights(program) -> None:  # type: ignore[no-untyped-def]
-    """Draws of the weights go through the programs together as they do one by one."""
-    family, data = bayesian(network()), Sequences(torch.tensor([[0, 1, 1, 1]]).repeat(30, 1), 2)
-    with pyro.plate("draws", 7):
-        prior = poutine.trace(family).get_trace(4)
-    draws = {name: prior.nodes[name]["value"] for name in "UWVbc"}
-    predicted = Predictive(program, draws, parallel=True)(family, duration=4, num_sequences=5)
-    assert all(site.shape[:2] == (7, 5) for site in predicted.values())
-    together = pyro.condition(program, {name: draw.unsqueeze(1) for name, draw in draws.items()})
-    with pyro.plate("around", 7, dim=-2):
-        trace = poutine.trace(together).get_trace(family, data)
-    trace.compute_log_prob(lambda name, site: name.startswith("y"))
-    total = sum(site["log_prob"] for name, site in trace.nodes.items() if name.startswith("y")).sum(-1)
+def test_parallel_draws_of_the_weights(program, replicates: int | None) -> None:  # type: ignore[no-untyped-def]
+    """Draws of the weights go through the programs together as they do one by one, and so do particles."""
+    model, nesting = network(replicates), 1 if replicates is None else 2
+    family, data = bayesian(model), Sequences(torch.tensor([[0, 1, 1, 1]]).repeat(30, 1), 2)
+    with pyro.plate("draws", 7, dim=-nesting - 1):
+        trace = poutine.trace(program).get_trace(family, data)
+    trace.compute_log_prob()
+    sites = [site["log_prob"] for name, site in trace.nodes.items() if name.startswith("y")]
+    assert {site.shape for site in sites} == {(7, *model.lead, 30)}
+    draws = {name: trace.nodes[name]["value"].reshape(7, *weight.shape) for name, weight in model.named_parameters()}
     for r in range(7):
-        alone = functional_call(network(), {name: draw[r] for name, draw in draws.items()}, (4,))
-        assert_close(total[r], alone.log_prob(data.symbols).sum(), 1e-9)
-    bound = Trace_ELBO(num_particles=3, vectorize_particles=True, max_plate_nesting=1)
+        alone = functional_call(model, {name: draw[r] for name, draw in draws.items()}, (4,))
+        assert_close(sum(sites)[r], alone.log_prob(data.symbols), 1e-9)
+    predicted = Predictive(program, draws, parallel=True)(family, duration=4, num_sequences=5)
+    assert all(site.shape[: nesting + 1] == (7, *model.lead, 5) for site in predicted.values())
+    bound = Trace_ELBO(num_particles=3, vectorize_particles=True, max_plate_nesting=nesting)
     svi = SVI(program, AutoNormal(program), pyro.optim.Adam({"lr": 0.1}), bound)
     assert math.isfinite(svi.step(family, data))
 

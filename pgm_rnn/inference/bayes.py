@@ -6,6 +6,7 @@ from typing import Any
 
 import pyro
 import pyro.distributions as dist
+from torch import Tensor
 from torch.func import functional_call
 
 from pgm_rnn.checks import check_number
@@ -33,11 +34,21 @@ def bayesian(model: Family, prior_scale: float = 1.0) -> LawBuilder:
     """
     scale = check_number("prior_scale", prior_scale, 0.0, float("inf"), open_ends=True)
 
+    plates = 1 if model.replicates is None else 2
+
     def family(duration: int, **sides: Any) -> SequenceDistribution:
         weights = {}
         for name, parameter in model.named_parameters():
             prior = dist.Normal(parameter.new_zeros(()), scale).expand(parameter.shape).to_event(parameter.ndim)
-            weights[name] = pyro.sample(name, prior)
+            weights[name] = _without_own_plates(pyro.sample(name, prior), parameter.ndim, plates)
         return functional_call(model, weights, (duration,), sides)
 
     return family
+
+
+def _without_own_plates(draws: Tensor, event_dim: int, plates: int) -> Tensor:
+    """Draws without the dimensions of size 1 that parallel draws leave for the program's own plates, as a law does."""
+    for _ in range(plates):
+        if draws.ndim > event_dim and draws.shape[-event_dim - 1] == 1:
+            draws = draws.squeeze(-event_dim - 1)
+    return draws
