@@ -38,6 +38,7 @@ def save(model: Family, path: str | os.PathLike[str]) -> None:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> from pgm_rnn import models
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     save(models.Markov(2, order=1), Path(folder) / "chain.safetensors")
