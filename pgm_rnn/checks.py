@@ -121,9 +121,11 @@ def check_name(argument: str, name: str, known: Iterable[str]) -> str:
 
 def as_tensor(argument: str, values: Tensor | np.ndarray | Sequence) -> Tensor:
     """``values`` as a tensor, or an :class:`InputError` that names the argument."""
+    if isinstance(values, Tensor):
+        if values.layout != torch.strided or values.is_meta:
+            raise reject(argument, "a dense tensor with values", f"one on {values.device} with {values.layout}")
+        return values
     try:
-        if isinstance(values, Tensor):
-            return values
         array = np.asarray(values)
         native = np.int64 if array.dtype.kind == "u" else array.dtype.newbyteorder("=")
         return torch.from_numpy(array.astype(native, order="C"))  # a copy, which is writable as torch wants it

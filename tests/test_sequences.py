@@ -75,6 +75,8 @@ def test_any_integers_are_taken(symbols: object) -> None:
         ({"symbols": [[0, 1], [0]]}, "symbols: expected a rectangular array of numbers, got list"),
         ({"symbols": [["a", "b"]]}, "symbols: expected a rectangular array of numbers, got list"),
         ({"symbols": None}, "symbols: expected"),
+        ({"symbols": torch.eye(2).long().to_sparse()}, "symbols: expected a dense tensor with values, got one on cpu"),
+        ({"symbols": torch.zeros(2, 3, dtype=torch.long, device="meta")}, "symbols: expected a dense tensor"),
         ({"lengths": [3]}, r"lengths: expected shape \(2,\), got \(1,\)"),
         ({"lengths": [3, 4]}, r"lengths: expected integers in 1..3, got 3..4"),
         ({"lengths": [0, 3]}, r"lengths: expected integers in 1..3, got 0..3"),
