@@ -268,7 +268,7 @@ def test_a_run_that_is_stopped_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_report_comes_from_stored_results_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    from pgm_rnn.experiment.library import load_study
+    from pgm_rnn.experiment.discovery import load_study
     from pgm_rnn.experiment.store import Store
     from pgm_rnn.experiment.worker import Outcome, row_text
 

@@ -22,7 +22,7 @@ from stored import finished
 
 from pgm_rnn.checks import InputError
 from pgm_rnn.experiment import pool, runner, store
-from pgm_rnn.experiment.library import load_study
+from pgm_rnn.experiment.discovery import load_study
 from pgm_rnn.experiment.runner import run_study
 from pgm_rnn.experiment.study import RunFailed
 from pgm_rnn.experiment.worker import Task, compute

@@ -17,7 +17,7 @@ import pytest
 
 from pgm_rnn import __version__
 from pgm_rnn.checks import InputError
-from pgm_rnn.experiment.library import load_study
+from pgm_rnn.experiment.discovery import load_study
 from pgm_rnn.experiment.store import Store
 from pgm_rnn.experiment.study import Cell, RunFailed, Study
 from pgm_rnn.experiment.table import to_csv

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pgm_rnn.checks import InputError
-from pgm_rnn.experiment.library import find_study, known_studies, load_study
+from pgm_rnn.experiment.discovery import find_study, known_studies, load_study
 from pgm_rnn.experiment.study import SCALES, Cell, Verdict
 
 FAKE = Path(__file__).with_name("fake_study.py")

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from pgm_rnn import processes
-from pgm_rnn.experiment.library import find_study
+from pgm_rnn.experiment.discovery import find_study
 from pgm_rnn.experiment.table import flatten, to_frame
 
 STUDY = find_study("table-vs-rnn")

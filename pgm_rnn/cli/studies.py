@@ -23,7 +23,7 @@ def list_names(
     Example: pgm-rnn list processes
     """
     from pgm_rnn.checks import check_name
-    from pgm_rnn.experiment.library import known_studies, load_study
+    from pgm_rnn.experiment.discovery import known_studies, load_study
     from pgm_rnn.models import MODELS
     from pgm_rnn.naming import describe
     from pgm_rnn.processes import PROCESSES
@@ -54,7 +54,7 @@ def run(
     Example: pgm-rnn run table-vs-rnn --scale smoke
     """
     from pgm_rnn.checks import reject
-    from pgm_rnn.experiment.library import find_study
+    from pgm_rnn.experiment.discovery import find_study
     from pgm_rnn.experiment.runner import run_study
     from pgm_rnn.experiment.study import RunFailed
 

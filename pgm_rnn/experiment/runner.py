@@ -12,7 +12,7 @@ import pandas as pd
 
 from pgm_rnn.checks import check_integer, reject
 from pgm_rnn.devices import resolve_device
-from pgm_rnn.experiment.library import find_study
+from pgm_rnn.experiment.discovery import find_study
 from pgm_rnn.experiment.pool import on_cluster, on_this_machine
 from pgm_rnn.experiment.store import Store
 from pgm_rnn.experiment.study import Cell, RunFailed, Study, Verdict

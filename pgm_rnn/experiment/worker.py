@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from pgm_rnn.devices import resolve_device
-from pgm_rnn.experiment.library import study_from_text
+from pgm_rnn.experiment.discovery import study_from_text
 from pgm_rnn.experiment.study import Row
 
 

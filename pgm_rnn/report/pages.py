@@ -17,7 +17,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from pgm_rnn.checks import big_number, check_path
-from pgm_rnn.experiment.library import find_study, known_studies
+from pgm_rnn.experiment.discovery import find_study, known_studies
 from pgm_rnn.experiment.store import Store
 from pgm_rnn.experiment.study import Figure, RunFailed, Study, Verdict
 from pgm_rnn.experiment.table import to_csv
