@@ -120,6 +120,7 @@ def test_libraries_keep_their_places(name: str) -> None:
 GLOBALS = """
 import importlib, locale, logging, os, random, sys, warnings
 import matplotlib, numpy, pandas, pyro, seaborn, torch, typer, rich, jinja2, safetensors
+import torch.utils.checkpoint  # in torch 2.6 it imports sympy, which adds a filter for warnings of its own
 
 def state():
     return {
