@@ -425,7 +425,8 @@ def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
         (
             "Where the networks' KL comes from, nats per word. Approximation: the lowest KL of all fits on the exact "
             "tree, an upper bound. Optimisation gap: what a fit on that tree, the best of its own restarts, leaves "
-            "above it on average. Estimation: the rest, which finite data add.",
+            "above it on average. Estimation: the rest, which finite data add; below 0 where fits on that tree end in "
+            "poorer optima than those on data.",
             split_loss(rows, LABELS, ("rnn-4", "rnn-16")),
         ),
         ("What AIC, BIC and held-out words pick, beside what the truth picks.", criteria(rows, LABELS)),
