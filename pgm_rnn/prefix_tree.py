@@ -133,9 +133,10 @@ class PrefixTree:
 
     def _batch(self, law: SequenceDistribution) -> torch.Size:
         """Leading shape of lanes: the law's replicates, broadcast with the tree's own where lanes differ by them."""
-        own = self.levels[0].symbol if self.levels[0].symbol is not None else self.levels[-1].symbol
-        batch = own.shape[:-1] if own is not None else torch.Size()
-        return torch.broadcast_shapes(law.batch_shape[:-1], batch)
+        own = self.levels[-1].symbol
+        if own is None or own.ndim == 1:
+            return law.batch_shape[:-1]
+        return torch.broadcast_shapes(law.batch_shape[:-1], own.shape[:-1])
 
     def _roots(self, law: SequenceDistribution) -> State:
         return law.initial_state((*self._batch(law), self.levels[0].weights.shape[-2]))
