@@ -66,6 +66,15 @@ def test_three_of_four_lost_refutes() -> None:
     assert verdict.high < 0
 
 
+def test_what_a_shorter_t_says_is_said_and_does_not_decide() -> None:
+    longest, shorter = results(WON), results(LOST, T=4)
+    verdict = STUDY.decide(pd.concat([longest, shorter[shorter["kind"] == "learning"]]))
+    assert verdict.verdict == "supported"
+    (line,) = [line for line in verdict.reason.splitlines() if line.startswith("At the next shorter T: ")]
+    assert line.count("(T = 4)") == line.count("lost") == 4
+    assert "At the next shorter T" not in STUDY.decide(longest).reason
+
+
 def test_two_and_two_are_inconclusive() -> None:
     assert STUDY.decide(results({**WON, "even": -0.5, "mess3": -0.5})).verdict == "inconclusive"
 
