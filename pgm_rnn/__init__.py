@@ -27,6 +27,7 @@ _HOME = {
     "save": "storage",
     "score": "scoring",
     "stepwise": "programs",
+    "summarise": "summaries",
     "tabulate": "scoring",
 }
 _MODULES = ("models", "processes")
@@ -44,11 +45,12 @@ if TYPE_CHECKING:
     from pgm_rnn.scoring import Score, count_parameters, score, tabulate
     from pgm_rnn.sequences import Sequences
     from pgm_rnn.storage import load, save
+    from pgm_rnn.summaries import summarise
 
 __all__ = [
     "Fit", "InputError", "PrefixTree", "Score", "SequenceDistribution", "Sequences", "compare_models",
     "count_parameters", "fit", "fused", "load", "models", "processes", "render_report", "run_study", "save", "score",
-    "stepwise", "tabulate",
+    "stepwise", "summarise", "tabulate",
 ]  # fmt: skip
 
 

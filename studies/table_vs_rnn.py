@@ -14,7 +14,6 @@ are divergences from it, in nats, and what no model could have avoided is never 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -28,15 +27,17 @@ from matplotlib.figure import Figure as Drawing
 from pgm_rnn import PrefixTree, Sequences, checks, fit, score, stepwise
 from pgm_rnn.experiment.breakdown import criteria, split_loss, unconverged, winners
 from pgm_rnn.experiment.intervals import Interval, t_interval
+from pgm_rnn.experiment.measuring import draw_words, training_record
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.family import Family
+from pgm_rnn.graphs import graph_edges
 from pgm_rnn.inference.fitting import Fit
 from pgm_rnn.models import Markov, Recurrent, Tabular
 from pgm_rnn.processes import PROCESSES, Process
 from pgm_rnn.report import comparison
 from pgm_rnn.report.comparison import Contestant, final
 from pgm_rnn.report.figures import OKABE_ITO, log_axis, memory_wall, panels
-from pgm_rnn.report.graphs import graph_edges, side_by_side
+from pgm_rnn.report.graphs import side_by_side
 from pgm_rnn.report.labels import Label, label_ends
 from pgm_rnn.theory import table_risk
 
@@ -165,10 +166,10 @@ def learn(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]
     """Fit one model to every seed's words, and compare it with the truth and with words it has not seen."""
     process, T, N = PROCESSES[spec["process"]](), spec["T"], spec["N"]
     untrained = build(spec["model"], process.alphabet_size, T, len(spec["seeds"]))
-    sample = [words(process, spec, "train", seed, N) for seed in spec["seeds"]] if N else []
+    sample = [draw_words(process, spec, "train", seed, N) for seed in spec["seeds"]] if N else []
     fitted = train(untrained, process, sample, spec, device)
     model = fitted.model.double().cpu()
-    test = [words(process, spec, "test", seed, spec["test_words"]) for seed in spec["seeds"]]
+    test = [draw_words(process, spec, "test", seed, spec["test_words"]) for seed in spec["seeds"]]
     truth = score(model, process, T)  # exact: a sum over all words
     assert truth.divergence_by_position is not None  # there is a truth
     held_out, likelihood = log_likelihood(model, test), log_likelihood(model, sample)
@@ -197,14 +198,6 @@ def log_likelihood(model: Family, samples: Sequence[Sequences]) -> list[float]:
         return (tree.totals * tree.expected_log_prob(model(tree.duration))).tolist()
 
 
-def words(process: Process, spec: Mapping[str, Any], role: str, seed: int, count: int) -> Sequences:
-    """Words of the process by a generator of their own, so that every model sees the same ones."""
-    text = f"{role} {spec['process']} {spec['T']} {count} {seed}"
-    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
-    generator = torch.Generator().manual_seed(number)
-    return Sequences(process(spec["T"]).sample((count,), generator=generator), process.alphabet_size)
-
-
 def train(
     model: Family, process: Process, sample: Sequence[Sequences], spec: Mapping[str, Any], device: torch.device
 ) -> Fit:
@@ -214,17 +207,6 @@ def train(
         return fit(model, process(spec["T"]), seed=spec["seeds"][0], **settings)
     tuned = CONTESTANTS[spec["model"]].tuned
     return fit(model, sample if tuned else PrefixTree.from_sequences(sample), **settings)
-
-
-def training_record(fitted: Fit, r: int) -> dict[str, Any]:
-    return {
-        "converged": bool(fitted.converged[r]),
-        "gradient_norm_nats": float(fitted.gradient_norm[r]),
-        "slope_nats_per_step": float(fitted.slope[r]),
-        "steps": int(fitted.steps[r]),
-        "chosen": json.dumps(fitted.chosen[r]),
-        "fit_seconds": fitted.seconds / len(fitted.converged),  # replicates are trained together
-    }
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from pgm_rnn.checks import InputError
 from pgm_rnn.experiment.breakdown import split_loss, winners
 from pgm_rnn.experiment.intervals import student_quantile, t_interval
+from pgm_rnn.graphs import graph_edges
 from pgm_rnn.models import Markov, Recurrent, Tabular
 from pgm_rnn.programs import fused, stepwise
 from pgm_rnn.report.figures import house_style, panels, pareto_front, to_png, to_svg
-from pgm_rnn.report.graphs import graph_edges, side_by_side
+from pgm_rnn.report.graphs import side_by_side
 from pgm_rnn.report.labels import Label, label_ends, spread
 
 numbers = st.floats(-50, 150, allow_nan=False)

@@ -21,8 +21,8 @@ CHECKOUT = Path(__file__).parent.parent
 LAYERS = [
     {"checks", "edges", "lanes", "devices", "files", "naming", "progress"}
     | {"sequences", "distribution", "family", "tree_layout", "prefix_tree"},
-    {"programs", "processes", "models"},
-    {"inference", "scoring", "theory", "storage"},
+    {"programs", "processes", "models", "graphs", "summaries"},
+    {"inference", "scoring", "theory", "storage", "exposure", "mediation"},
     {"experiment"},
     {"report", "cli", "__main__"},
     {"studies"},
@@ -41,7 +41,8 @@ STRANGERS = [
 PLACES = {
     "pyro": {"programs", "inference"},
     "pyro.distributions": {"distribution", "programs", "inference"},
-    "pyro.infer.inspect": {"report", "programs", "inference"},
+    "pyro.infer.inspect": {"graphs"},
+    "networkx": {"graphs"},
     "pandas": {"experiment", "report", "cli", "studies"},
     "seaborn": {"report", "studies"},
     "matplotlib": {"report", "studies"},

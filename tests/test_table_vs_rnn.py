@@ -136,10 +136,10 @@ def test_the_grid_can_decide(scale: str) -> None:
 
 def test_words_are_the_same_for_every_model_and_new_for_every_role() -> None:
     process, spec = processes.even(), {"process": "even", "T": 6}
-    first = MODULE.words(process, spec, "train", 0, 50).symbols
+    first = MODULE.draw_words(process, spec, "train", 0, 50).symbols
     torch.rand(3)
-    assert torch.equal(first, MODULE.words(process, spec, "train", 0, 50).symbols)
-    others = [MODULE.words(process, spec, role, seed, 50).symbols for role, seed in (("test", 0), ("train", 1))]
+    assert torch.equal(first, MODULE.draw_words(process, spec, "train", 0, 50).symbols)
+    others = [MODULE.draw_words(process, spec, role, seed, 50).symbols for role, seed in (("test", 0), ("train", 1))]
     assert not any(torch.equal(first, other) for other in others)
 
 
@@ -149,8 +149,8 @@ def test_a_table_is_measured_as_by_hand() -> None:
     spec |= {"test_words": 60, "settings": {}}
     process = processes.golden_mean()
     for row, seed in zip(STUDY.measure(spec, CPU), spec["seeds"], strict=True):
-        train = [tuple(w) for w in MODULE.words(process, spec, "train", seed, 40).symbols.tolist()]
-        test = [tuple(w) for w in MODULE.words(process, spec, "test", seed, 60).symbols.tolist()]
+        train = [tuple(w) for w in MODULE.draw_words(process, spec, "train", seed, 40).symbols.tolist()]
+        test = [tuple(w) for w in MODULE.draw_words(process, spec, "test", seed, 60).symbols.tolist()]
         model = dict.fromkeys(product((0, 1), repeat=3), 1.0)
         for word, t in product(model, range(3)):
             seen, follow = (sum(w[:n] == word[:n] for w in train) for n in (t, t + 1))
