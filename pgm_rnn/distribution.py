@@ -131,6 +131,15 @@ class SequenceDistribution(TorchDistribution):
 
     def conditional_log_probs(self, words: Tensor) -> Tensor:
         r"""The terms :math:`\log P(y_t \mid y_{<t})` of :meth:`log_prob`, ``(..., T)``."""
+        log_p = self.conditional_laws(words)
+        index = as_tensor("words", words).to(log_p.device, torch.long).expand(log_p.shape[:-1])
+        return log_p.gather(-1, index.unsqueeze(-1)).squeeze(-1)
+
+    def conditional_laws(self, words: Tensor) -> Tensor:
+        r"""The laws :math:`\log P(\cdot \mid y_{<t})` of every next symbol along words ``(..., T)``: ``(..., T, k)``.
+
+        Words and errors are those of :meth:`log_prob`; the last symbol of a word has no influence.
+        """
         words = check_words("words", words, self.alphabet_size, self.duration).to(self.device)
         shape = check_broadcast("words", words.shape[:-1], self.batch_shape)
         lanes = shape or (1,)
@@ -138,7 +147,7 @@ class SequenceDistribution(TorchDistribution):
         edges = Edges([(None, symbol) for symbol in words.unbind(-1)[:-1]], lanes[-1])
         log_p = self.logits_along(self.initial_state(lanes), edges).log_softmax(-1)  # (*batch, T * lanes, k)
         log_p = log_p.unflatten(-2, (self.duration, lanes[-1])).transpose(-3, -2)  # (*batch, lanes, T, k)
-        return log_p.gather(-1, words.unsqueeze(-1)).squeeze(-1).reshape(*shape, self.duration)
+        return log_p.reshape(*shape, self.duration, self.alphabet_size)
 
     def sample(self, sample_shape: Sequence[int] = torch.Size(), *, generator: torch.Generator | None = None) -> Tensor:
         """Words ``(*sample_shape, *batch_shape, T)``, symbol by symbol; from torch's generator if none is given."""

@@ -92,20 +92,61 @@ def test_golden_mean_against_another() -> None:
 
 
 def test_a_forbidden_word_costs_everything() -> None:
-    assert score(processes.golden_mean(), processes.biased_coin(), 4).divergence == math.inf
+    """Infinite from the step on at which the model forbids what may follow, never NaN, and finite before."""
+    exact = score(processes.golden_mean(), processes.biased_coin(), 4)
     few = score(processes.golden_mean(), processes.biased_coin(), 4, num_sequences=100)
-    assert few.divergence == math.inf
+    for result in (exact, few):
+        assert result.divergence == result.cross_entropy == math.inf
+        assert result.divergence_by_position.isinf().tolist() == [False, True, True, True]
+    assert few.standard_error == math.inf
+    assert few.standard_error_by_position.isinf().tolist() == [False, True, True, True]
+    reverse = score(processes.biased_coin(), processes.golden_mean(), 4, num_sequences=100)
+    assert math.isfinite(reverse.divergence)
 
 
-def test_monte_carlo_brackets_the_exact_value() -> None:
-    model = models.Recurrent(2, 3)
-    exact = score(model, processes.even(), 8)
-    drawn = score(model, processes.even(), 8, num_sequences=4000, seed=1)
+@pytest.mark.parametrize("process", [processes.even(), processes.mess3(0.1, 0.7), processes.rrxor()], ids=repr)
+@pytest.mark.parametrize("replicates", [None, 2])
+def test_monte_carlo_brackets_the_exact_value(process: processes.Process, replicates: int | None) -> None:
+    model = models.Recurrent(process.alphabet_size, 3, replicates=replicates)
+    exact = score(model, process, 6)
+    drawn = score(model, process, 6, num_sequences=4000, seed=1)
     assert drawn.method == "monte-carlo"
-    assert abs(drawn.divergence - exact.divergence) < 4 * drawn.standard_error
-    unpaired = float(drawn.cross_entropy) - exact.entropy
-    assert 0 < drawn.standard_error < abs(unpaired)
-    np.testing.assert_allclose(drawn.divergence_by_position.sum(), drawn.divergence)
+    assert bool((abs(torch.as_tensor(drawn.divergence - exact.divergence)) < 4 * drawn.standard_error).all())
+    for name in ("cross_entropy", "entropy"):
+        np.testing.assert_allclose(getattr(drawn, name), getattr(exact, name), atol=0.05)
+    np.testing.assert_allclose(drawn.cross_entropy - drawn.entropy, drawn.divergence, atol=1e-12)
+    by_position, errors = drawn.divergence_by_position, drawn.standard_error_by_position
+    assert by_position.shape == errors.shape == exact.standard_error_by_position.shape
+    assert bool(((by_position - exact.divergence_by_position).abs() <= 4 * errors + 1e-12).all())
+    assert bool((errors[..., 0].abs() < 1e-12).all())  # before the first symbol there is nothing to sample
+    assert not bool(exact.standard_error_by_position.any())
+    np.testing.assert_allclose(by_position.sum(-1), drawn.divergence)
+
+
+@pytest.mark.parametrize(("model", "gain"), [(models.Recurrent(2, 3), 1.0), (processes.even(0.52), 8.0)], ids=repr)
+def test_conditional_divergences_are_the_log_ratios_without_their_noise(model: Family, gain: float) -> None:
+    """On the same words: the mean of log P/Q within its own error, never negative, and less noisy near the truth."""
+    process, count = processes.even(), 3000
+    drawn = score(model, process, 8, num_sequences=count, seed=5)
+    words = process(8).sample((count,), generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        ratios = process(8).conditional_log_probs(words) - model.double()(8).conditional_log_probs(words)
+    errors = ratios.std(0) / count**0.5
+    assert bool(((ratios.mean(0) - drawn.divergence_by_position).abs() < 4 * errors).all())
+    assert bool((gain * drawn.standard_error_by_position < errors).all())
+    assert gain * drawn.standard_error < float(ratios.sum(-1).std()) / count**0.5
+    assert bool((drawn.divergence_by_position >= 0).all())
+
+
+def test_long_words_are_scored_beyond_what_can_be_summed() -> None:
+    """A chain of the wrong order at T = 256, where every position has a closed form: h_2 of the source less its h_t."""
+    process, T = processes.even(), 256
+    chain = fit(models.Markov(2, 1), process(8)).model
+    drawn = score(chain, process, T, num_sequences=2000)
+    entropies = process.conditional_entropies(T)
+    expected = entropies[1] - entropies[1:]
+    gaps = (drawn.divergence_by_position[1:] - expected).abs()
+    assert bool((gaps <= 4 * drawn.standard_error_by_position[1:] + 1e-9).all())
 
 
 def test_replicates_score_as_they_do_alone() -> None:
@@ -236,13 +277,13 @@ def test_monte_carlo_goes_in_parts_that_no_number_depends_on(monkeypatch: pytest
     whole = score(model, process, 5, num_sequences=40)
     monkeypatch.setattr(tree_layout, "MAX_CELLS", 70)  # 7 words of 5 symbols under 2 replicates
     asked: list[int] = []
-    usual = SequenceDistribution.conditional_log_probs
+    usual = SequenceDistribution.conditional_laws
 
     def watched(law: SequenceDistribution, words: torch.Tensor) -> torch.Tensor:
         asked.append(len(words) * law.duration * law.batch_shape.numel())
         return usual(law, words)
 
-    monkeypatch.setattr(SequenceDistribution, "conditional_log_probs", watched)
+    monkeypatch.setattr(SequenceDistribution, "conditional_laws", watched)
     parts = score(model, process, 5, num_sequences=40)
     assert max(asked) <= 70
     torch.testing.assert_close(parts.divergence, whole.divergence)
