@@ -250,11 +250,20 @@ def draw(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
     >>> draw(torch.tensor([[0.0, -torch.inf], [-torch.inf, 0.0]]))
     tensor([0, 1])
     """
+    return invert(logits, uniform(logits.shape[:-1], logits.device, generator))
+
+
+def invert(logits: Tensor, numbers: Tensor) -> Tensor:
+    """:func:`draw` with ``numbers (...)`` from [0, 1) that are given.
+
+    >>> invert(torch.zeros(3, 2), torch.tensor([0.1, 0.5, 0.9]))
+    tensor([0, 1, 1])
+    """
     cumulative = logits.detach().double().softmax(-1).cumsum(-1)
     cumulative = cumulative / cumulative[..., -1:]
     if bool(cumulative[..., -1].isnan().any()):
         raise reject("law", "probabilities to draw from", "NaN", "look for NaN among the model's parameters")
-    return (uniform((*logits.shape[:-1], 1), logits.device, generator) >= cumulative[..., :-1]).sum(-1)
+    return (numbers.unsqueeze(-1) >= cumulative[..., :-1]).sum(-1)
 
 
 def uniform(shape: Sequence[int], device: torch.device, generator: torch.Generator | None) -> Tensor:
@@ -263,4 +272,4 @@ def uniform(shape: Sequence[int], device: torch.device, generator: torch.Generat
     return torch.rand(shape, dtype=torch.float64, device=source, generator=generator).to(device)
 
 
-__all__ = ["Continuation", "InputError", "SequenceDistribution", "check_law", "draw", "uniform"]
+__all__ = ["Continuation", "InputError", "SequenceDistribution", "check_law", "draw", "invert", "uniform"]
