@@ -88,7 +88,14 @@ PROCESS_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
 MODEL_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "tabular": [{}],
     "markov": [{"order": 1}, {"order": 2}, {"order": 0}],
-    "recurrent": [{"hidden_dim": 4}],
+    "recurrent": [
+        {"hidden_dim": 4},
+        {"hidden_dim": 3, "cell": "gru"},
+        {"hidden_dim": 3, "cell": "lstm"},
+        {"hidden_dim": 4, "recurrence": "output"},
+        {"hidden_dim": 4, "recurrence": "output", "feedback": "vector"},
+        {"hidden_dim": 3, "clock": 2},
+    ],
 }
 """Arguments of each model beside ``alphabet_size``, ``replicates`` and, for the table, ``duration``."""
 
@@ -123,8 +130,10 @@ def model_case(
     forbidden: bool = False,
 ) -> Case:
     own = {"duration": duration} if name == "tabular" else {}
+    symbol_alone = arguments.get("recurrence") == "output" and "feedback" not in arguments
+    order = 1 if symbol_alone else arguments.get("order")
     arguments = {"alphabet_size": k, **own, **arguments, "replicates": replicates}
-    return Case(False, name, duration, arguments, dtype, arguments.get("order"), forbidden)
+    return Case(False, name, duration, arguments, dtype, order, forbidden)
 
 
 CASES = process_cases() + model_cases()

@@ -212,7 +212,8 @@ def expected_edges(duration: int, order: int | None, mediated: bool) -> dict[str
         return {f"y_{t}": {f"y_{s}" for s in range(max(1, t - reach), t)} for t in range(1, duration + 1)}
     edges: dict[str, set[str]] = {}
     for t in range(1, duration + 1):
-        edges[f"h_{t}"] = {f"h_{t - 1}", f"y_{t - 1}"} if t > 1 else set()
+        past = {f"y_{t - 1}"} if order == 1 else {f"h_{t - 1}", f"y_{t - 1}"}  # at order 1 no state is handed on
+        edges[f"h_{t}"] = past if t > 1 else set()
         edges[f"y_{t}"] = {f"h_{t}"}
     return edges
 

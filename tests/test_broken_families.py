@@ -15,6 +15,7 @@ from torch import Tensor
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family
 from pgm_rnn.models import Markov, Recurrent
+from pgm_rnn.models.cells import Tanh
 from pgm_rnn.models.recurrent import RecurrentLaw
 
 TOLERANCE = 1e-10
@@ -203,7 +204,7 @@ class Forgetful(Recurrent):
     temperature = 1.0
 
     def law(self, duration: int) -> RecurrentLaw:
-        return RecurrentLaw(duration, self.U, self.W, self.V * self.temperature, self.b, self.c)
+        return RecurrentLaw(duration, Tanh, self.U, self.W, self.V * self.temperature, self.b, self.c)
 
 
 def test_a_file_that_forgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

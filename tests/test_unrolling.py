@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from families import MODEL_ARGUMENTS
 from torch import Tensor
 
 from pgm_rnn import PrefixTree, Sequences, models, processes
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.edges import Edges
 from pgm_rnn.lanes import select_lanes
+from pgm_rnn.models.cells import CELLS, Cell
 from pgm_rnn.models.unrolling import outer_sum, unroll
 
+RECURRENT_ARGUMENTS = MODEL_ARGUMENTS["recurrent"]
 GENERATOR = torch.Generator().manual_seed(0)
 
 
@@ -30,12 +35,33 @@ def paths(*lead: int) -> Edges:
     return Edges([(None, torch.zeros(*lead, 3, dtype=torch.long)) for _ in range(3)], roots=3)
 
 
-def plain(root: Tensor, matrix: Tensor, drive: Tensor, edges: Edges) -> Tensor:
+def tanh(push: Tensor, above: Tensor, matrix: Tensor) -> Tensor:
+    return (push + above @ matrix).tanh()
+
+
+def gru(push: Tensor, above: Tensor, matrix: Tensor) -> Tensor:
+    """Symbols and state act on the blocks 2 and 3 apart; on the others together."""
+    r, z, n, m = (push + above @ matrix).chunk(4, -1)
+    z = torch.sigmoid(z)
+    return (1 - z) * torch.tanh(n + torch.sigmoid(r) * m) + z * above
+
+
+def lstm(push: Tensor, above: Tensor, matrix: Tensor) -> Tensor:
+    h, s = above.chunk(2, -1)
+    i, f, g, q = (push + h @ matrix).chunk(4, -1)
+    s = torch.sigmoid(f) * s + torch.sigmoid(i) * torch.tanh(g)
+    return torch.cat([torch.sigmoid(q) * torch.tanh(s), s], -1)
+
+
+STEPS = {"tanh": tanh, "gru": gru, "lstm": lstm}
+
+
+def plain(root: Tensor, matrix: Tensor, drive: Tensor, edges: Edges, cell: str) -> Tensor:
     """The same states by autograd, step by step."""
     states = [root]
     for (parent, _), push in zip(edges, drive.split(edges.widths[1:], -2), strict=True):
         above = states[-1] if parent is None else select_lanes(states[-1], parent)
-        states.append((push + above @ matrix).tanh())
+        states.append(STEPS[cell](push, above, matrix))
     return torch.cat(states, -2)
 
 
@@ -51,22 +77,26 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("name", CASES)
-def test_gradients_by_hand_are_the_gradients(name: str) -> None:
+def test_gradients_by_hand_are_the_gradients(name: str, cell: str) -> None:
     edges, batch, lead = CASES[name]
-    lanes = sum(edges.widths[1:])
-    inputs = (drawn(*batch, edges.roots, 3), drawn(*lead, 3, 3), drawn(*batch, lanes, 3))
-    torch.testing.assert_close(unroll(*inputs, edges), plain(*inputs, edges), rtol=1e-12, atol=1e-12)
-    assert torch.autograd.gradcheck(lambda *tensors: unroll(*tensors, edges), inputs)
-    weights = torch.randn(*batch, edges.roots + lanes, 3, dtype=torch.double, generator=GENERATOR)
-    ours, theirs = (torch.autograd.grad((f(*inputs, edges) * weights).sum(), inputs) for f in (unroll, plain))
-    for one, other in zip(ours, theirs, strict=True):
+    parts, blocks, lanes = CELLS[cell].parts, CELLS[cell].blocks, sum(edges.widths[1:])
+    inputs = (drawn(*batch, edges.roots, parts * 3), drawn(*lead, 3, blocks * 3), drawn(*batch, lanes, blocks * 3))
+    ours, theirs = unroll(*inputs, edges, CELLS[cell]), plain(*inputs, edges, cell)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    assert torch.autograd.gradcheck(lambda *tensors: unroll(*tensors, edges, CELLS[cell]), inputs, fast_mode=True)
+    weights = torch.randn(ours.shape, dtype=torch.double, generator=GENERATOR)
+    got, expected = (torch.autograd.grad((states * weights).sum(), inputs) for states in (ours, theirs))
+    for one, other in zip(got, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
 
 
-def test_second_derivatives() -> None:
-    inputs, edges = (drawn(2, 2), drawn(2, 2), drawn(8, 2)), branching()
-    assert torch.autograd.gradgradcheck(lambda *tensors: unroll(*tensors, edges), inputs)
+@pytest.mark.parametrize("cell", CELLS.values())
+def test_second_derivatives(cell: Cell) -> None:
+    inputs, edges = (drawn(2, cell.parts * 2), drawn(2, cell.blocks * 2), drawn(8, cell.blocks * 2)), branching()
+    assert torch.autograd.gradcheck(lambda *tensors: unroll(*tensors, edges, cell), inputs)
+    assert torch.autograd.gradgradcheck(lambda *tensors: unroll(*tensors, edges, cell), inputs)
 
 
 def test_outer_sums_fold_all_that_precedes_the_replicates() -> None:
@@ -77,10 +107,11 @@ def test_outer_sums_fold_all_that_precedes_the_replicates() -> None:
 
 
 @pytest.mark.parametrize("layout", ["union", "forest", "batch"])
-def test_the_law_s_shortcut_is_its_steps(layout: str) -> None:
+@pytest.mark.parametrize("settings", RECURRENT_ARGUMENTS, ids=str)
+def test_the_law_s_shortcut_is_its_steps(settings: dict[str, Any], layout: str) -> None:
     words = [processes.even()(7).sample((30,), generator=torch.Generator().manual_seed(s)) for s in range(2)]
     tree = PrefixTree.from_sequences([Sequences(part, 2) for part in words], layout)
-    law = models.Recurrent(2, 4, replicates=2).double()(7)
+    law = models.Recurrent(2, replicates=2, **settings).double()(7)
     state, edges = tree.roots_and_edges(law)
     stepwise = SequenceDistribution.logits_along(law, state, edges)
     torch.testing.assert_close(law.logits_along(state, edges), stepwise, rtol=1e-12, atol=1e-12)
