@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from pgm_rnn.checks import InputError
 from pgm_rnn.experiment.breakdown import split_loss, winners
 from pgm_rnn.experiment.intervals import student_quantile, t_interval
+from pgm_rnn.folding import Arc, fold
 from pgm_rnn.graphs import graph_edges
 from pgm_rnn.models import Markov, Recurrent, Tabular
 from pgm_rnn.programs import fused, stepwise
@@ -135,3 +136,30 @@ def test_two_graphs_have_as_many_arrows_as_edges() -> None:
     with house_style():
         figure = side_by_side(list(zip(("table", "chain"), graphs, strict=True)))
     assert [len(axes.patches) for axes in figure.axes] == [6, 3]
+
+
+def test_the_recurrent_graph_stands_on_the_rows_and_scale_of_the_unfolded_one() -> None:
+    unfolded = graph_edges(stepwise, Recurrent(2, 3), duration=4, mediators=True)
+    with house_style():
+        figure = side_by_side([("recurrent", fold(*unfolded)), ("unfolded", unfolded)])
+        figure.draw_without_rendering()
+    recurrent, steps = figure.axes
+    assert [len(axes.patches) for axes in figure.axes] == [3, 4 + 2 * 3]
+    letters = {text.get_text() for text in recurrent.texts} - {""}
+    assert letters == {"$h_t$", "$y_t$"}
+    squares = [mark for mark in recurrent.collections if mark.get_facecolor()[0, :3].tolist() == [0, 0, 0]]
+    assert len(squares) == 2  # h to h and y to h, one step later
+    points = {(axes, at): axes.transData.transform(at) for axes in figure.axes for at in ((0, 0), (1, 1))}
+    assert points[recurrent, (0, 0)][1] == pytest.approx(points[steps, (0, 0)][1])
+    unit = points[recurrent, (1, 1)] - points[recurrent, (0, 0)]
+    assert unit == pytest.approx(points[steps, (1, 1)] - points[steps, (0, 0)])
+    assert unit[0] == pytest.approx(unit[1])
+
+
+def test_delays_of_more_than_one_step_are_written_beside_their_square() -> None:
+    with house_style():
+        figure = side_by_side([("chain", [Arc("y", "y", 1), Arc("y", "y", 2)])])
+        figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert sorted(text.get_text() for text in axes.texts) == ["", "$y_t$", "2"]
+    assert all(axes.bbox.contains(*axes.transData.transform(mark.get_offsets()[0])) for mark in axes.collections)

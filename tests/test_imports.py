@@ -21,8 +21,8 @@ CHECKOUT = Path(__file__).parent.parent
 LAYERS = [
     {"checks", "edges", "lanes", "devices", "files", "naming", "progress"}
     | {"sequences", "distribution", "family", "tree_layout", "prefix_tree"},
-    {"programs", "processes", "models", "graphs", "summaries"},
-    {"inference", "scoring", "theory", "storage", "exposure", "mediation"},
+    {"programs", "processes", "models", "graphs", "folding", "summaries"},
+    {"inference", "scoring", "theory", "storage", "drift", "exposure", "mediation", "sharing"},
     {"experiment"},
     {"report", "cli", "__main__"},
     {"studies"},
