@@ -15,19 +15,17 @@ from pgm_rnn.checks import InputError, check_name, check_path, reject
 from pgm_rnn.family import Family
 from pgm_rnn.files import write_whole
 from pgm_rnn.models import MODELS
-from pgm_rnn.processes import Process
+from pgm_rnn.processes import Process, TimeVarying
 
 FORMAT = "pgm_rnn-1"
 
 
 def _constructors() -> dict[str, Callable[..., Family]]:
-    return {**MODELS, "process": Process.blank}
+    return {**MODELS, "process": Process.blank, "time-varying": TimeVarying.blank}
 
 
 def _kind(family: Family) -> str:
-    if isinstance(family, Process):
-        return "process"
-    for name, constructor in MODELS.items():
+    for name, constructor in (*MODELS.items(), ("process", Process), ("time-varying", TimeVarying)):
         if type(family) is constructor:
             return name
     raise reject("model", "a process or one of " + ", ".join(sorted(MODELS)), type(family).__name__)

@@ -1,4 +1,4 @@
-"""Processes: stationary sources whose every quantity is known exactly, and their one registry."""
+"""Sources whose every quantity is known exactly, and their registries: the stationary and the time-varying ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pgm_rnn.naming import build
 from pgm_rnn.processes.drawn import markov, random_machine, random_markov
 from pgm_rnn.processes.hidden_markov import HiddenMarkovLaw
 from pgm_rnn.processes.process import Process
+from pgm_rnn.processes.source import Source
+from pgm_rnn.processes.time_varying import TimeVarying, alternating, cyclostationary, drifting, settling
 from pgm_rnn.processes.zoo import (
     biased_coin,
     even,
@@ -36,19 +38,32 @@ PROCESSES: dict[str, Callable[..., Process]] = {
     "simple-nonunifilar": simple_nonunifilar,
     "zero-one-random": zero_one_random,
 }
+"""Stationary processes."""
+
+TIME_VARYING: dict[str, Callable[..., TimeVarying]] = {
+    "alternating": alternating,
+    "cyclostationary": cyclostationary,
+    "drifting": drifting,
+    "settling": settling,
+}
+"""Sources whose law moves with t."""
+
+SOURCES: dict[str, Callable[..., Source]] = {**PROCESSES, **TIME_VARYING}
+"""All that can be named where a source is asked for."""
 
 
-def parse(text: str) -> Process:
-    """The process that a text like ``mess3(x=0.1, a=0.8)`` names.
+def parse(text: str) -> Source:
+    """The source that a text like ``mess3(x=0.1, a=0.8)`` names.
 
     >>> parse("golden-mean(p=0.25)")
     Process('golden-mean(p=0.25)', k=2, states=2)
     """
-    return build("process", text, PROCESSES)
+    return build("process", text, SOURCES)
 
 
 __all__ = [
-    "PROCESSES", "HiddenMarkovLaw", "Process", "biased_coin", "even", "golden_mean", "markov", "mess3", "nemo",
-    "noisy_random_phase_slip", "parse", "periodic", "random_machine", "random_markov", "rrxor", "simple_nonunifilar",
-    "zero_one_random",
+    "PROCESSES", "SOURCES", "TIME_VARYING", "HiddenMarkovLaw", "Process", "Source", "TimeVarying", "alternating",
+    "biased_coin", "cyclostationary", "drifting", "even", "golden_mean", "markov", "mess3", "nemo",
+    "noisy_random_phase_slip", "parse", "periodic", "random_machine", "random_markov", "rrxor", "settling",
+    "simple_nonunifilar", "zero_one_random",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -99,29 +100,37 @@ def lump(joint: Tensor) -> Tensor:
         classes = refined
 
 
-def count_words(joint: Tensor, duration: int) -> int | None:
-    """How many words of ``duration`` symbols are possible, by the sets of states they may lead to.
+def count_words(tables: Tensor, schedule: Sequence[int]) -> int | None:
+    """How many words are possible, by the sets of states they may lead to.
+
+    Args:
+        tables: ``(L, k, S, S)``, labelled transition matrices.
+        schedule: which of them each symbol of the word comes from.
 
     None if there are more than :data:`MAX_SUPPORTS` such sets at a time.
 
-    >>> golden_mean = torch.tensor([[[0.0, 0.5], [0.0, 0.0]], [[0.5, 0.0], [1.0, 0.0]]])
-    >>> [count_words(golden_mean, T) for T in range(1, 7)]
+    >>> golden_mean = torch.tensor([[[[0.0, 0.5], [0.0, 0.0]], [[0.5, 0.0], [1.0, 0.0]]]])
+    >>> [count_words(golden_mean, [0] * T) for T in range(1, 7)]
     [2, 3, 5, 8, 13, 21]
     """
-    table = [[sum(1 << t for t in range(len(row)) if row[t]) for row in matrix] for matrix in (joint > 0).tolist()]
-    ahead: dict[int, list[int]] = {}  # sets of states as bits -> the sets that follow, one per possible symbol
-    counts = Counter({(1 << joint.shape[1]) - 1: 1})
-    for _ in range(duration):
+    bits = [[[_as_bits(row) for row in matrix] for matrix in table] for table in (tables > 0).tolist()]
+    ahead: dict[tuple[int, int], list[int]] = {}  # table and set of states as bits -> the sets that follow
+    counts = Counter({(1 << tables.shape[-1]) - 1: 1})
+    for index in schedule:
         following: Counter[int] = Counter()
         for support, number in counts.items():
-            if support not in ahead:
-                ahead[support] = _successors(support, table)
-            for after in ahead[support]:
+            if (index, support) not in ahead:
+                ahead[index, support] = _successors(support, bits[index])
+            for after in ahead[index, support]:
                 following[after] += number
         if len(following) > MAX_SUPPORTS:
             return None
         counts = following
     return sum(counts.values())
+
+
+def _as_bits(row: list[bool]) -> int:
+    return sum(1 << state for state, possible in enumerate(row) if possible)
 
 
 def _successors(support: int, table: list[list[int]]) -> list[int]:

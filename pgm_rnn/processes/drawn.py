@@ -20,7 +20,8 @@ from pgm_rnn.checks import (
     reject,
 )
 from pgm_rnn.processes.chains import recurrent_classes
-from pgm_rnn.processes.process import ROUNDING, Process
+from pgm_rnn.processes.process import Process
+from pgm_rnn.processes.source import ROUNDING
 from pgm_rnn.processes.zoo import named
 
 UNIT = "bytes for the transition matrices"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,72 +19,127 @@ SMALL = 1e-145
 """Probabilities whose product is still a normal number with room to spare."""
 
 
+class Transition:
+    """One step of a hidden chain, ``joint[y, s, s'] = P(y, s' | s)``: how beliefs are filtered and symbols drawn."""
+
+    def __init__(self, joint: Tensor) -> None:
+        self.states = joint.shape[1]
+        self.onward = joint.transpose(0, 1).flatten(1)  # P(y, s' | s), (S, k * S)
+        self.emission = joint.sum(-1).mT  # P(y | s), (S, k)
+
+    def predict(self, log_belief: Tensor) -> Tensor:
+        """Log-probabilities of the next symbol, ``(..., k)``."""
+        return log_product(log_belief, self.emission)
+
+    def condition(self, log_belief: Tensor, symbol: Tensor, instead: Tensor) -> Tensor:
+        """The log-belief after ``symbol``, or ``instead`` where that symbol is forbidden."""
+        S = self.states
+        shape = torch.broadcast_shapes(log_belief.shape[:-1], symbol.shape)
+        columns = symbol.unsqueeze(-1) * S + torch.arange(S, device=symbol.device)
+        chosen = log_product(log_belief.expand(*shape, S), self.onward, columns.expand(*shape, S))
+        forbidden = torch.isneginf(chosen).all(-1, keepdim=True)
+        chosen = torch.where(forbidden, instead, chosen)
+        return chosen - chosen.logsumexp(-1, keepdim=True)
+
+    def draw(self, state: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """A symbol and the next hidden state for every one of ``state (N,)``."""
+        cumulative, edge = self._possible
+        width = edge.shape[-1]
+        reached = uniform((*state.shape, 1), state.device, generator) >= cumulative.index_select(0, state)
+        pair = edge.take(state * width + reached.sum(-1))
+        return pair // self.states, pair % self.states
+
+    @cached_property
+    def _possible(self) -> tuple[Tensor, Tensor]:
+        """Cumulative probabilities but the last, and the pairs (y, s') they are of, of every state: ``(S, width)``."""
+        width = int((self.onward > 0).sum(-1).max())
+        probability, edge = self.onward.topk(width)  # the possible ones first
+        cumulative = probability.cumsum(-1)
+        return cumulative[:, :-1] / cumulative[:, -1:], edge  # 1 from the last possible one on: no draw gets past it
+
+
+class Belief(NamedTuple):
+    """What a past of ``t - 1`` symbols says of the hidden state: ``log[..., s] = log P(s_t = s | y_1 .. y_(t-1))``."""
+
+    log: Tensor
+    t: int
+
+
 class HiddenMarkovLaw(SequenceDistribution):
     r"""Words of an edge-labelled hidden Markov chain, filtered in logarithms.
 
-    With :math:`J_y[s, s'] = P(y, s' \mid s)` and belief :math:`\beta_t(s) = P(s_t = s \mid y_{<t})`,
+    With :math:`J_y[s, s'] = P(y_t = y, s_{t+1} = s' \mid s_t = s)`, which may depend on t, and belief
+    :math:`\beta_t(s) = P(s_t = s \mid y_{<t})`,
 
     .. math:: P(y \mid \beta) = \sum_{s, s'} \beta(s) J_y[s, s'], \qquad
               \beta'(s') = \frac{\sum_s \beta(s) J_y[s, s']}{P(y \mid \beta)}.
 
-    The state is :math:`\log\beta`, so no mass underflows however long the word. After a forbidden symbol the initial
-    belief stands in: the word's ``-inf`` has been counted.
+    The state holds :math:`\log\beta`, so no mass underflows however long the word. After a forbidden symbol the
+    initial belief stands in: the word's ``-inf`` has been counted.
 
     Args:
         duration: T.
-        joint: ``(k, S, S)``, J, float64 for exact words.
+        joint: ``(k, S, S)``, J, float64 for exact words; or ``(L, k, S, S)``, one for each of the first L steps.
         initial: ``(S,)``, :math:`\beta_1`.
+        period: how many of the last matrices repeat for ever after step L, see :func:`which_table`.
     """
 
-    def __init__(self, duration: int, joint: Tensor, initial: Tensor) -> None:
-        super().__init__(joint.shape[0], duration, device=joint.device)
-        self.joint = joint
+    def __init__(self, duration: int, joint: Tensor, initial: Tensor, period: int = 1) -> None:
+        super().__init__(joint.shape[-3], duration, device=joint.device)
+        self.joint = joint.reshape(-1, *joint.shape[-3:])
+        self.period = period
         self.log_initial = safe_log(initial)
-        self._onward = joint.transpose(0, 1).flatten(1)  # P(y, s' | s), (S, k * S)
-        self._emission = joint.sum(-1).mT  # P(y | s), (S, k)
+        self._transitions = [Transition(table) for table in self.joint[:duration]]
 
-    def initial_state(self, shape: Sequence[int]) -> Tensor:
-        return self.log_initial.expand(*shape, -1)
+    def transition(self, t: int) -> Transition:
+        """The step that emits :math:`y_t`, from :math:`s_t` to :math:`s_{t+1}`."""
+        return self._transitions[which_table(t, len(self.joint), self.period)]
 
-    def next_logits(self, state: Tensor) -> Tensor:
-        return log_product(state, self._emission)
+    def initial_state(self, shape: Sequence[int]) -> Belief:
+        return Belief(self.log_initial.expand(*shape, -1), 1)
 
-    def update(self, state: Tensor, symbol: Tensor) -> Tensor:
-        S = self.joint.shape[1]
-        shape = torch.broadcast_shapes(state.shape[:-1], symbol.shape)
-        columns = symbol.unsqueeze(-1) * S + torch.arange(S, device=symbol.device)
-        chosen = log_product(state.expand(*shape, S), self._onward, columns.expand(*shape, S))
-        forbidden = torch.isneginf(chosen).all(-1, keepdim=True)
-        chosen = torch.where(forbidden, self.log_initial, chosen)
-        return chosen - chosen.logsumexp(-1, keepdim=True)
+    def next_logits(self, state: Belief) -> Tensor:
+        return self.transition(state.t).predict(state.log)
 
-    def mediator(self, state: Tensor) -> Tensor:
-        return state
+    def update(self, state: Belief, symbol: Tensor) -> Belief:
+        return Belief(self.transition(state.t).condition(state.log, symbol, self.log_initial), state.t + 1)
 
-    def logits_along(self, state: Tensor, edges: Edges) -> Tensor:
-        return self.next_logits(torch.cat(self.states_along(state, edges), -2))
+    def mediator(self, state: Belief) -> Tensor:
+        return state.log
+
+    def with_mediator(self, state: Belief, mediator: Tensor) -> Belief:
+        return Belief(mediator, state.t)
+
+    def logits_along(self, state: Belief, edges: Edges) -> Tensor:
+        if len(self.joint) > 1:
+            return super().logits_along(state, edges)
+        return self.transition(1).predict(torch.cat([below.log for below in self.states_along(state, edges)], -2))
 
     def support_size(self) -> int:
-        """The number of possible words, or ``k^T`` where counting them would take too long."""
-        count = count_words(self.joint, self.duration)
+        """The number of possible words from any state, or ``k^T`` where counting them would take too long."""
+        schedule = [which_table(t, len(self.joint), self.period) for t in range(1, self.duration + 1)]
+        count = count_words(self.joint, schedule)
         return super().support_size() if count is None else count
 
     @torch.no_grad()
     def sample(self, sample_shape: Sequence[int] = torch.Size(), *, generator: torch.Generator | None = None) -> Tensor:
         """Words ``(*sample_shape, *batch_shape, T)``, by walking the hidden chain: one draw a step and no filter."""
         shape = check_shape("sample_shape", sample_shape) + self.batch_shape
-        S = self.joint.shape[1]
-        width = int((self._onward > 0).sum(-1).max())
-        probability, edge = self._onward.topk(width)  # the possible (y, s') of every state first
-        cumulative = probability.cumsum(-1)
-        cumulative = cumulative[:, :-1] / cumulative[:, -1:]  # 1 from the last possible one on: no draw gets past it
-        state = draw(self.log_initial.expand(shape.numel(), S), generator)
-        words = torch.empty(self.duration, shape.numel(), dtype=torch.long, device=self.joint.device)
-        for t in range(self.duration):
-            reached = uniform((shape.numel(), 1), state.device, generator) >= cumulative.index_select(0, state)
-            pair = edge.take(state * width + reached.sum(-1))
-            words[t], state = pair // S, pair % S
+        state = draw(self.log_initial.expand(shape.numel(), -1), generator)
+        words = torch.empty(self.duration, shape.numel(), dtype=torch.long, device=self.device)
+        for t in range(1, self.duration + 1):
+            words[t - 1], state = self.transition(t).draw(state, generator)
         return words.mT.contiguous().reshape(*shape, self.duration)
+
+
+def which_table(t: int, count: int, period: int) -> int:
+    """The index of the table that step ``t`` reads: each of ``count`` in turn, then the last ``period`` over and over.
+
+    >>> [which_table(t, count=4, period=2) for t in range(1, 10)]
+    [0, 1, 2, 3, 2, 3, 2, 3, 2]
+    """
+    late = t - 1 - count
+    return t - 1 if late < 0 else count - period + late % period
 
 
 def safe_log(values: Tensor) -> Tensor:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import as_tensor, check_duration, check_finite, reject
-from pgm_rnn.family import Family, ParameterCount
+from pgm_rnn.checks import as_tensor, check_duration, reject
+from pgm_rnn.family import ParameterCount
 from pgm_rnn.processes import entropy
 from pgm_rnn.processes.chains import reachability, stationary_distribution
 from pgm_rnn.processes.hidden_markov import HiddenMarkovLaw
-
-ROUNDING = 1e-6
-"""How far a row may be from summing to 1: single precision is welcome, and made exact."""
+from pgm_rnn.processes.source import Source, check_joint
 
 
-class Process(Family):
+class Process(Source):
     r"""A stationary hidden Markov process, given by its labelled transition matrices.
 
     .. math:: \text{joint}[y, s, s'] = P(y_t = y, s_{t+1} = s' \mid s_t = s), \qquad
@@ -51,24 +49,12 @@ class Process(Family):
     initial: Tensor
 
     def __init__(self, joint: Tensor | np.ndarray | Sequence[Any], name: str | None = None) -> None:
-        matrices = _check_joint(as_tensor("joint", joint))
-        super().__init__(len(matrices))
-        self.name = "process" if name is None else name
-        self.register_buffer("joint", matrices)
-        self.register_buffer("initial", stationary_distribution(matrices.sum(0)))
+        matrices = _check_irreducible(check_joint("joint", as_tensor("joint", joint)))
+        initial = stationary_distribution(matrices.sum(0))
+        super().__init__(len(matrices), "process" if name is None else name, joint=matrices, initial=initial)
 
     def __repr__(self) -> str:
         return f"Process({self.name!r}, k={self.alphabet_size}, states={self.joint.shape[1]})"
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Move to another device; the dtype stays float64, because the truth does not get rounded."""
-        exact = dict(self._buffers)
-        super()._apply(fn, recurse)
-        for name, moved in self._buffers.items():
-            value = exact[name]
-            if moved is not None and value is not None and moved.dtype != value.dtype:
-                self._buffers[name] = value.to(moved.device)
-        return self
 
     def law(self, duration: int) -> HiddenMarkovLaw:
         return HiddenMarkovLaw(duration, self.joint, self.initial)
@@ -81,21 +67,14 @@ class Process(Family):
     def blank(cls, alphabet_size: int, states: int, name: str) -> Self:
         """A process of the right shape whose tensors are still to be loaded."""
         process = cls.__new__(cls)
-        Family.__init__(process, alphabet_size)
-        process.name = name
-        process.register_buffer("joint", torch.empty(alphabet_size, states, states, dtype=torch.double))
-        process.register_buffer("initial", torch.empty(states, dtype=torch.double))
+        joint = torch.empty(alphabet_size, states, states, dtype=torch.double)
+        Source.__init__(process, alphabet_size, name, joint=joint, initial=torch.empty(states, dtype=torch.double))
         return process
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Take over a process's tensors, once they have been checked as the constructor's are."""
-        for name in ("joint", "initial"):
-            if state_dict[name].dtype != torch.double:
-                raise reject(name, "float64", str(state_dict[name].dtype).removeprefix("torch."))
-        checked = Process(state_dict["joint"])
-        if not torch.allclose(checked.initial, state_dict["initial"], rtol=1e-9, atol=1e-12):
-            raise reject("initial", "the stationary distribution of joint", state_dict["initial"].tolist()[:8])
-        return super().load_state_dict(state_dict, strict, assign)
+    def check_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        checked = Process(tensors["joint"])
+        if not torch.allclose(checked.initial, tensors["initial"], rtol=1e-9, atol=1e-12):
+            raise reject("initial", "the stationary distribution of joint", tensors["initial"].tolist()[:8])
 
     def parameter_count(self, duration: int) -> ParameterCount:
         """Stored: ``k S^2``; free: one less than the possible (symbol, next state) pairs of each state."""
@@ -111,10 +90,6 @@ class Process(Family):
             InputError: if there are too many distinct beliefs.
         """
         return entropy.conditional_entropies(self.joint, check_duration(duration))
-
-    def block_entropy(self, duration: int) -> float:
-        """``H(T)``, the entropy of a word in nats: the sum of :meth:`conditional_entropies`."""
-        return float(self.conditional_entropies(duration).sum())
 
     def entropy_rate(self, tolerance: float = 1e-10) -> float:
         r"""The entropy rate h in nats per symbol: :math:`-\sum_s \pi_s \sum_y P(y|s) \log P(y|s)` if unifilar.
@@ -151,22 +126,8 @@ class Process(Family):
         return entropy.statistical_complexity(self.joint)
 
 
-def _check_joint(joint: Tensor) -> Tensor:
-    """The labelled transition matrices in float64, each row summing to 1 exactly."""
-    if joint.ndim != 3 or joint.shape[0] < 2 or joint.shape[1] < 1 or joint.shape[1] != joint.shape[2]:
-        raise reject("joint", "shape (k, S, S) with k >= 2 symbols and S >= 1 states", tuple(joint.shape))
-    if joint.dtype.is_complex or joint.dtype == torch.bool:
-        raise reject("joint", "real probabilities", f"dtype {str(joint.dtype).removeprefix('torch.')}")
-    joint = check_finite("joint", joint.detach().double().clone())
-    if bool((joint < 0).any()):
-        place = tuple(int(i) for i in (joint < 0).nonzero()[0])
-        raise reject("joint", "non-negative probabilities", f"{float(joint[place]):g} at index {place}")
-    totals = joint.sum((0, 2))
-    wrong = ((totals - 1).abs() > ROUNDING).nonzero().flatten().tolist()
-    if wrong:
-        got = ", ".join(f"{float(totals[s]):.6g} for s = {s}" for s in wrong[:4])
-        raise reject("joint", "joint[:, s, :] to sum to 1 for every state s", got)
-    joint = joint / totals[:, None]
+def _check_irreducible(joint: Tensor) -> Tensor:
+    """``joint (k, S, S)``, if every state leads to every other."""
     cut_off = ~reachability(joint.sum(0))
     if bool(cut_off.any()):
         state = int(cut_off.any(-1).nonzero()[0])

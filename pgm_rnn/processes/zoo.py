@@ -5,23 +5,25 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
 
 from pgm_rnn.checks import MAX_TABLE_BYTES, as_tensor, check_budget, check_number, check_symbols, reject
 from pgm_rnn.processes.process import Process
+from pgm_rnn.processes.source import Source
 
 P = ParamSpec("P")
+S = TypeVar("S", bound=Source)
 Edge = tuple[str, float, int, str]
 
 
-def named(constructor: Callable[P, Process]) -> Callable[P, Process]:
-    """Name the process after its constructor and arguments, as ``parse`` reads it: ``mess3(x=0.05, a=0.85)``."""
+def named(constructor: Callable[P, S]) -> Callable[P, S]:
+    """Name the source after its constructor and arguments, as ``parse`` reads it: ``mess3(x=0.05, a=0.85)``."""
 
     @functools.wraps(constructor)
-    def build(*args: P.args, **kwargs: P.kwargs) -> Process:
+    def build(*args: P.args, **kwargs: P.kwargs) -> S:
         bound = inspect.signature(constructor).bind(*args, **kwargs)
         bound.apply_defaults()
         process = constructor(*args, **kwargs)
