@@ -8,14 +8,17 @@ the network's own read-out; those are measured here, exactly, by sums over all w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import MAX_TABLE_BYTES, check_budget, check_integer, reject
+from pgm_rnn.checks import check_integer, reject
 from pgm_rnn.distribution import SequenceDistribution, check_law
 from pgm_rnn.prefix_tree import PrefixTree
+from pgm_rnn.processes import Process
+from pgm_rnn.summaries import trajectory
 
 MAX_BITS = 52
 """Bits per unit that a float64 in (-1, 1) can tell apart everywhere."""
@@ -151,3 +154,49 @@ def linear_probe(features: Tensor, targets: Tensor, weights: Tensor) -> Probe:
     A = torch.linalg.lstsq(p.sqrt() * h, p.sqrt() * spread, driver="gelsd").solution
     rest = spread - h @ A
     return Probe(z - rest, 1 - float((p * rest.square()).sum()) / variance)
+
+
+def probe_belief(process: Process, duration: int, features: Callable[[Tensor], Tensor]) -> Probe:
+    """The linear map to a process's exact belief from features of every prefix of ``0 .. T - 1`` symbols.
+
+    Every prefix is weighted by its probability: it stands there once for every word of ``T - 1`` that it begins.
+
+    Args:
+        process: the truth, whose belief over S hidden states is the target.
+        duration: T, at least 2.
+        features: from words ``(N, T - 1)`` to ``(N, T, H)``, such as a network's :func:`trajectory`.
+
+    Returns:
+        The probe, with an ``image`` of ``(N * T, S)``: the prefixes of one word after another.
+
+    Example:
+        >>> from pgm_rnn import processes
+        >>> golden = processes.golden_mean()  # its belief is a function of the last symbol
+        >>> round(probe_belief(golden, 4, lambda words: past_symbols(words, 2)).explained, 6)
+        1.0
+    """
+    words, weights = possible_words(process, check_integer("duration", duration, 2) - 1)
+    beliefs = trajectory(process, words).exp()
+    return linear_probe(features(words).flatten(0, 1), beliefs.flatten(0, 1), weights.repeat_interleave(duration))
+
+
+def possible_words(process: Process, duration: int) -> tuple[Tensor, Tensor]:
+    """All words of positive probability ``(N, T)``, in lexicographic order, and their probabilities ``(N,)``."""
+    law = process(duration)
+    words = law.enumerate_support()
+    probability = law.log_prob(words).exp()
+    return words[probability > 0], probability[probability > 0]
+
+
+def past_symbols(words: Tensor, alphabet_size: int) -> Tensor:
+    """One-hots of all earlier symbols by their distance from the present, 0 before y_1: ``(N, T, (T - 1) k)``.
+
+    What a linear map reads from these it has from the symbols themselves, with nobody's state in between.
+
+    Example:
+        >>> past_symbols(torch.tensor([[0, 1]]), 2)[0].int().tolist()
+        [[0, 0, 0, 0], [0, 0, 1, 0], [1, 0, 0, 1]]
+    """
+    one_hot = torch.nn.functional.one_hot(words, alphabet_size).double()
+    padded = torch.cat([torch.zeros_like(one_hot), one_hot], 1)  # (N, 2 (T - 1), k)
+    return padded.unfold(1, words.shape[1], 1).transpose(2, 3).flatten(2)
