@@ -11,7 +11,7 @@ import torch
 
 from pgm_rnn.family import Family
 from pgm_rnn.models import MODELS
-from pgm_rnn.processes import PROCESSES
+from pgm_rnn.processes import SOURCES, TIME_VARYING
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,17 @@ class Case:
     forbidden: bool = False
 
     @property
+    def is_stationary(self) -> bool:
+        """Whether the law of the words is promised to be the same wherever one begins to count t."""
+        return self.is_process and self.name not in TIME_VARYING
+
+    @property
     def tolerance(self) -> float:
         """What sums of some hundred rounded terms may differ by."""
         return 1e-10 if self.dtype == torch.float64 else 2e-4
 
     def build(self) -> Family:
-        registry = PROCESSES if self.is_process else MODELS
+        registry = SOURCES if self.is_process else MODELS
         family = registry[self.name](**self.arguments).to(self.dtype)
         randomise(family)
         if self.forbidden:
@@ -69,7 +74,10 @@ def forbid(family: Family) -> None:
 
 
 PROCESS_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
+    "alternating": [{}],
     "biased-coin": [{}, {"p": 0.3}],
+    "cyclostationary": [{}, {"rows": [[0.9, 0.1, 0.0], [0.2, 0.3, 0.5]]}],
+    "drifting": [{}, {"horizon": 3}],
     "even": [{}],
     "golden-mean": [{"p": 0.4}],
     "markov": [{}],
@@ -80,6 +88,7 @@ PROCESS_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "random-machine": [{}],
     "random-markov": [{}],
     "rrxor": [{}],
+    "settling": [{}],
     "simple-nonunifilar": [{}],
     "zero-one-random": [{}],
 }
