@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
-from pgm_rnn.checks import check_integer, check_seed, reject
+from pgm_rnn.checks import check_integer, check_name, check_seed, reject
 from pgm_rnn.devices import resolve_device
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family
+from pgm_rnn.inference.batches import Batches
 from pgm_rnn.inference.counting import fit_counting
+from pgm_rnn.inference.forcing import LIKELIHOODS, MODES, TEACHER_FORCING, TRUE_SHARES
 from pgm_rnn.inference.gradient import fit_gradient
 from pgm_rnn.inference.result import Fit
+from pgm_rnn.inference.sampled import fit_batches
 from pgm_rnn.models.rows import RowsFamily
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.progress import progress_bar
@@ -35,6 +39,7 @@ def fit(
     validation: Data | None = None,
     max_steps: int | None = None,
     restarts: int = 3,
+    mode: str = "teacher-forcing",
     seed: int = 0,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
@@ -52,6 +57,12 @@ def fit(
         validation: words to choose on, in place of a split.
         max_steps: evaluations of a gradient at most (default 2000); counting ignores it.
         restarts: starting points, from seeds of their own; an inner axis, so R results come back.
+        mode: what a network is fed while it trains. ``"teacher-forcing"``: the true past, which makes the loss the
+            likelihood. ``"free-running"``: symbols that it draws itself. ``"scheduled"``: each symbol the true one with
+            a probability that falls linearly from 1 to 0 over training, or else its own. ``"output-vector"``: its
+            output vector o in place of a one-hot. See :mod:`pgm_rnn.inference.forcing`; the losses are the mode's own.
+            The two that draw symbols train on batches of words or of a law's words, for exactly ``max_steps`` steps of
+            Adam, and leave the choice of the restart to the training loss.
         seed: of the split and of the starting points. Each of a list of data sets uses it as it would alone;
             replicates on one and the same data use seed, seed + 1, ...
         device: where to compute (default: where the model is).
@@ -74,18 +85,28 @@ def fit(
         raise reject("model", "a model with parameters to learn", type(model).__name__)
     if dtype not in (None, torch.float32, torch.float64):
         raise reject("dtype", "torch.float32, torch.float64 or None", dtype)
+    if check_name("mode", mode, MODES) != TEACHER_FORCING and isinstance(model, RowsFamily):
+        why = "its rows are counted, whatever it is fed"
+        raise reject("mode", f"{TEACHER_FORCING!r} for {type(model).__name__}", repr(mode), why)
     where = next(model.parameters()).device if device is None else resolve_device(device)
-    tree = as_tree("data", data, where)
-    model = _prepare(model, tree, where, dtype)
-    split = _split(data, tree, validation, seed, where) if model.has_choices else None
-    if isinstance(model, RowsFamily):
-        result = fit_counting(model, tree, split)
-    else:
-        part, held_out = (tree, None) if split is None else split
+    how: Any = {"max_steps": max_steps, "restarts": restarts, "seed": seed}
+    if mode in TRUE_SHARES:
+        if validation is not None:
+            raise reject("validation", f"None with mode {mode!r}", type(validation).__name__, "nothing is chosen on it")
+        batches = Batches(data)
+        model = _prepare(model, batches, where, dtype)
         with progress_bar("fit", progress) as report:
-            result = fit_gradient(
-                model, part, held_out, max_steps=max_steps, restarts=restarts, seed=seed, progress=report
-            )
+            result = fit_batches(model, batches, TRUE_SHARES[mode], progress=report, **how)
+    else:
+        tree = as_tree("data", data, where)
+        model = _prepare(model, tree, where, dtype)
+        split = _split(data, tree, validation, seed, where) if model.has_choices else None
+        if isinstance(model, RowsFamily):
+            result = fit_counting(model, tree, split)
+        else:
+            part, held_out = (tree, None) if split is None else split
+            with progress_bar("fit", progress) as report:
+                result = fit_gradient(model, part, held_out, likelihood=LIKELIHOODS[mode], progress=report, **how)
     return result if model.replicates is not None else result.alone()
 
 
@@ -104,14 +125,14 @@ def as_tree(argument: str, data: Data, device: torch.device) -> PrefixTree:
     raise reject(argument, expected, type(data).__name__, way_out)
 
 
-def _prepare(model: Family, tree: PrefixTree, device: torch.device, dtype: torch.dtype | None) -> Family:
+def _prepare(model: Family, data: PrefixTree | Batches, device: torch.device, dtype: torch.dtype | None) -> Family:
     """A copy of the model with the data's replicates, on its device."""
-    if model.alphabet_size != tree.alphabet_size:
-        raise reject("model", f"alphabet_size {tree.alphabet_size}, as in the data", model.alphabet_size)
-    if tree.replicates not in (None, model.replicates):
+    if model.alphabet_size != data.alphabet_size:
+        raise reject("model", f"alphabet_size {data.alphabet_size}, as in the data", model.alphabet_size)
+    if data.replicates not in (None, model.replicates):
         if model.replicates is not None:
-            raise reject("model", f"replicates {tree.replicates}, as there are data sets", model.replicates)
-        model = model.with_replicates(tree.replicates)
+            raise reject("model", f"replicates {data.replicates}, as there are data sets", model.replicates)
+        model = model.with_replicates(data.replicates)
     if dtype is None:
         dtype = torch.float64 if device.type == "cpu" else torch.float32
     return copy.deepcopy(model).to(device=device, dtype=dtype)

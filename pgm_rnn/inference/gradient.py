@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from pgm_rnn.checks import reject
+from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family
 from pgm_rnn.inference.descent import Descent, Loss, descend, stack
 from pgm_rnn.inference.result import Fit
@@ -28,31 +29,47 @@ SMALL = 2**14
 """Cells, counted over all rows that train together, below which one thread is best."""
 
 
-class Problem:
-    r"""Training ``J`` variants of a model on ``R`` data sets: points ``(J * R, P)`` to values and gradients.
+Likelihood = Callable[[PrefixTree, SequenceDistribution], Tensor]
+"""Maps a tree of words and a law to nats per word, one for each of the law's leading axes."""
 
-    The value of a row is :math:`-\sum_w \hat P(w) \log Q_\theta(w) + \frac{\lambda}{2 N} |\theta|^2` in nats per word:
-    minus the log-posterior per word under a Gaussian prior of precision :math:`\lambda`, which vanishes as N grows.
-    """
 
-    def __init__(self, model: Family, tree: PrefixTree, decays: Tensor) -> None:
-        self.model, self.tree = model, tree
+class Variants:
+    """``J`` variants of a model with ``R`` replicates, as the rows of points ``(J * R, P)``."""
+
+    def __init__(self, model: Family, variants: int) -> None:
+        self.model = model
         self.names = [name for name, _ in model.named_parameters()]
-        self.lead = (len(decays), *model.lead)
+        self.lead = (variants, *model.lead)
         self.shapes = [parameter.shape[len(model.lead) :] for parameter in model.parameters()]
         self.sizes = [shape.numel() for shape in self.shapes]
-        penalty = decays.reshape(-1, *(1,) * len(model.lead)) / (2.0 * tree.totals)
-        self.penalty = penalty.expand(self.lead).reshape(-1).to(next(model.parameters()).dtype)
 
     def parameters(self, points: Tensor) -> dict[str, Tensor]:
         """The rows of ``points`` as named tensors with leading axes ``(J, R)``."""
         parts = zip(self.names, points.split(self.sizes, -1), self.shapes, strict=True)
         return {name: part.reshape(*self.lead, *shape) for name, part, shape in parts}
 
+    def law(self, points: Tensor, duration: int) -> SequenceDistribution:
+        """All variants' laws as one, with batch shape ``(J, R, 1)``."""
+        return functional_call(self.model, self.parameters(points), (duration,))
+
+
+class Problem:
+    r"""Training ``J`` variants of a model on ``R`` data sets: points ``(J * R, P)`` to values and gradients.
+
+    The value of a row is :math:`-\sum_w \hat P(w) \log Q_\theta(w) + \frac{\lambda}{2 N} |\theta|^2` in nats per word:
+    minus the log-posterior per word under a Gaussian prior of precision :math:`\lambda`, which vanishes as N grows.
+    Another ``likelihood`` than the words' own may stand in the first term.
+    """
+
+    def __init__(self, model: Family, tree: PrefixTree, decays: Tensor, likelihood: Likelihood) -> None:
+        self.tree, self.likelihood = tree, likelihood
+        self.variants = Variants(model, len(decays))
+        penalty = decays.reshape(-1, *(1,) * len(model.lead)) / (2.0 * tree.totals)
+        self.penalty = penalty.expand(self.variants.lead).reshape(-1).to(next(model.parameters()).dtype)
+
     def loss(self, points: Tensor, tree: PrefixTree) -> Tensor:
         """Nats per word of a tree, ``(J * R,)``."""
-        law = functional_call(self.model, self.parameters(points), (tree.duration,))
-        return -tree.expected_log_prob(law).reshape(-1)
+        return -self.likelihood(tree, self.variants.law(points, tree.duration)).reshape(-1)
 
     def held_out(self, tree: PrefixTree) -> Loss:
         """The loss on another tree, without gradients."""
@@ -79,14 +96,15 @@ def starting_points(model: Family, seed: int, restarts: int, spread: bool) -> Te
     """
     points = []
     for restart in range(restarts):
-        seeds = [_mix(seed + (r if spread else 0), restart) for r in range(model.replicates or 1)]
+        seeds = [mix(seed + (r if spread else 0), restart) for r in range(model.replicates or 1)]
         model.reset_parameters(seeds)
         points.append(torch.cat([p.detach().reshape(*model.lead, -1) for p in model.parameters()], -1))
     return torch.stack(points)
 
 
-def _mix(seed: int, restart: int) -> int:
-    return int(np.random.SeedSequence([seed, restart]).generate_state(1)[0])
+def mix(*numbers: int) -> int:
+    """A seed from several."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 def fit_gradient(
@@ -97,6 +115,7 @@ def fit_gradient(
     max_steps: int,
     restarts: int,
     seed: int,
+    likelihood: Likelihood = PrefixTree.expected_log_prob,
     progress: Report | None = None,
 ) -> Fit:
     """Train ``model`` in place on ``tree``, with a leading axis R in every field of the result.
@@ -113,15 +132,16 @@ def fit_gradient(
     results = []
     for first in range(0, len(variants), together):
         now = variants[first : first + together]
-        problem = Problem(model, tree, decays[[decay for decay, _ in now]])
+        problem = Problem(model, tree, decays[[decay for decay, _ in now]], likelihood)
         start = starts[[restart for _, restart in now]].flatten(0, -2)
         share = None if progress is None else _share(progress, first / len(variants), len(now) / len(variants))
         watched = None if held_out is None else problem.held_out(held_out)
         with few_threads(tree.num_cells * len(start)):
             results.append(descend(problem, start, max_steps, watched, share))
-    best, which = _choose(stack(results), variants, rows)
+    best, which = choose(stack(results), rows)
     load_points(model, best.points)
-    chosen = [{"weight_decay": float(decays[decay]), "restart": restart} for decay, restart in which]
+    settings = [{"weight_decay": float(decays[decay]), "restart": restart} for decay, restart in variants]
+    chosen = [settings[variant] for variant in which]
     fields = (best.losses, best.validation_losses, best.steps, best.converged, best.gradient_norm, best.slope)
     return Fit(model, *fields, chosen, time.perf_counter() - started)
 
@@ -145,16 +165,13 @@ def _share(progress: Report, done: float, part: float) -> Report:
     return lambda step, total: progress(round(total * (done + part * step / total)), total)
 
 
-def _choose(
-    all_rows: Descent, variants: list[tuple[int, int]], replicates: int
-) -> tuple[Descent, list[tuple[int, int]]]:
-    """The best variant of every replicate, by the criterion of its rows, and which one it is."""
-    criterion = all_rows.criterion.nan_to_num(nan=math.inf).reshape(len(variants), replicates)
+def choose(all_rows: Descent, replicates: int) -> tuple[Descent, list[int]]:
+    """The best variant of every replicate, by the criterion of its rows, and the number of that variant."""
+    criterion = all_rows.criterion.nan_to_num(nan=math.inf).reshape(-1, replicates)
     best = criterion.argmin(0)
     if not bool(torch.isfinite(criterion.amin(0)).all()):
         raise reject("data", "words to which the model gives a finite likelihood", "a loss that is not finite")
-    rows = best * replicates + torch.arange(replicates, device=best.device)
-    return all_rows.select(rows), [variants[index] for index in best.tolist()]
+    return all_rows.select(best * replicates + torch.arange(replicates, device=best.device)), best.tolist()
 
 
 @torch.no_grad()
