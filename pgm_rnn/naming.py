@@ -18,7 +18,7 @@ def build(argument: str, text: str, registry: Mapping[str, Callable[..., T]], **
 
     Args:
         argument: what the text is called in errors.
-        text: ``name`` or ``name(argument=value, ...)``, the values being Python literals.
+        text: ``name`` or ``name(argument=value, ...)``, the values being Python literals or bare words.
         registry: constructors by name in kebab case; underscores are read as hyphens.
         given: arguments that are passed on where the constructor has them, and the text does not say otherwise.
 
@@ -28,6 +28,8 @@ def build(argument: str, text: str, registry: Mapping[str, Callable[..., T]], **
     Example:
         >>> build("process", "made-up(3, base=2)", {"made-up": lambda n, base=10: base**n})
         8
+        >>> build("model", "net(cell=gru)", {"net": lambda cell: cell})
+        'gru'
     """
     match = re.fullmatch(r"\s*([\w-]+)\s*(\(.*\))?\s*", text, re.DOTALL)
     if match is None:
@@ -61,7 +63,12 @@ def _literals(argument: str, text: str, arguments: str) -> tuple[list[Any], dict
         call = ast.parse(f"name{arguments}", mode="eval").body
         if not isinstance(call, ast.Call) or any(keyword.arg is None for keyword in call.keywords):
             raise ValueError
-        positional = [ast.literal_eval(value) for value in call.args]
-        return positional, {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+        positional = [_value(node) for node in call.args]
+        return positional, {str(keyword.arg): _value(keyword.value) for keyword in call.keywords}
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         raise reject(argument, "numbers, strings or lists as arguments", repr(text)) from None
+
+
+def _value(node: ast.expr) -> Any:
+    """A literal, or a bare word as the string that it spells: a shell leaves ``cell=gru`` as it is."""
+    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
