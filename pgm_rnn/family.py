@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from torch import Tensor, nn
 
-from pgm_rnn.checks import check_alphabet, check_duration, check_integer, reject
+from pgm_rnn.checks import as_tensor, check_alphabet, check_duration, check_integer, reject
 from pgm_rnn.distribution import SequenceDistribution
 
 
@@ -31,6 +31,10 @@ class Family(nn.Module):
 
     alphabet_size: int
     replicates: int | None
+    context_dim: int | None = None
+    """The width of a context, or the number of its labels; None for a family that takes none."""
+    input_dim: int | None = None
+    """The same for the input of a step."""
 
     def __init__(self, alphabet_size: int, replicates: int | None = None) -> None:
         super().__init__()
@@ -45,17 +49,36 @@ class Family(nn.Module):
     def forward(
         self, duration: int, context: Tensor | None = None, inputs: Tensor | None = None
     ) -> SequenceDistribution:
-        """The law over words of ``duration`` symbols.
+        """The law over words of ``duration`` symbols, or of each of G sequences with a context or inputs of its own.
+
+        Args:
+            duration: T.
+            context: for families that take one: vectors ``(G, D)``, or integer labels ``(G,)``.
+            inputs: likewise ``(G, T, D)`` or ``(G, T)``, one for each step.
+
+        Returns:
+            A law with batch shape ``()``, or ``(G,)`` where there are contexts or inputs; with replicates ``(R, 1)`` or
+            ``(R, G)``.
 
         Raises:
-            InputError: if the duration is no integer of at least 1, or a context or inputs come that are not used.
+            InputError: if the duration is no integer of at least 1, or a context or inputs come that are not used, do
+                not come that are, or do not fit.
         """
-        for argument, value in (("context", context), ("inputs", inputs)):
-            if value is not None:
+        duration, sides = check_duration(duration), dict[str, Tensor]()
+        for argument, value, width in (("context", context, self.context_dim), ("inputs", inputs, self.input_dim)):
+            if (value is None) == (width is None):
+                sides |= {} if value is None else {argument: as_tensor(argument, value)}
+            elif value is None:
+                raise reject(argument, f"what {type(self).__name__} with its dimension {width} takes", "None")
+            else:
                 raise reject(argument, f"None, because {type(self).__name__} takes no {argument}", type(value).__name__)
-        return self.law(check_duration(duration))
+        if "inputs" in sides:
+            steps = sides["inputs"].shape[-2:][0 if sides["inputs"].dtype.is_floating_point else -1 :][:1]
+            if tuple(steps) != (duration,):
+                raise reject("inputs", f"{duration} steps, as many as symbols", f"shape {tuple(sides['inputs'].shape)}")
+        return self.law(duration, **sides)
 
-    def law(self, duration: int) -> SequenceDistribution:
+    def law(self, duration: int, *args: Any, **kwargs: Any) -> SequenceDistribution:
         raise NotImplementedError(f"{type(self).__name__} is abstract")
 
     def configuration(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family
 from pgm_rnn.models import Markov, Recurrent
 from pgm_rnn.models.cells import Tanh
-from pgm_rnn.models.recurrent import RecurrentLaw
+from pgm_rnn.models.recurrent_law import RecurrentLaw
 
 TOLERANCE = 1e-10
 
@@ -211,7 +211,7 @@ def test_a_file_that_forgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(__import__("pgm_rnn").models.MODELS, "recurrent", Forgetful)
     sound, broken = Forgetful(2, 3), Forgetful(2, 3)
     broken.temperature = 2.0
-    caught(inv.check_storage, sound, broken, 3, tmp_path)
+    caught(inv.check_storage, sound, broken, 3, tmp_path, TOLERANCE)
 
 
 def test_a_chain_that_keeps_all_symbols() -> None:

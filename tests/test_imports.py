@@ -20,7 +20,7 @@ CHECKOUT = Path(__file__).parent.parent
 
 LAYERS = [
     {"checks", "edges", "lanes", "devices", "files", "naming", "progress"}
-    | {"sequences", "distribution", "family", "tree_layout", "prefix_tree"},
+    | {"sequences", "distribution", "family", "tree_layout", "prefix_tree", "sides"},
     {"programs", "processes", "models", "graphs", "folding", "summaries"},
     {"inference", "scoring", "theory", "storage", "drift", "exposure", "mediation", "sharing"},
     {"experiment"},

@@ -121,7 +121,7 @@ def test_tabulate_keeps_probabilities(case: Case) -> None:
 
 @every
 def test_storage_keeps_probabilities(case: Case, tmp_path: Path) -> None:
-    inv.check_storage(case.build(), case.duration, tmp_path)
+    inv.check_storage(case.build(), case.duration, tmp_path, case.tolerance)
 
 
 @pytest.mark.parametrize("case", GRAPHS, ids=str)

@@ -4,118 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pgm_rnn.checks import MAX_TABLE_BYTES, check_budget, check_integer, check_name, reject
-from pgm_rnn.distribution import SequenceDistribution
-from pgm_rnn.edges import Edges
 from pgm_rnn.family import Family, ParameterCount
 from pgm_rnn.lanes import times
 from pgm_rnn.models.cells import CELLS, Cell
-from pgm_rnn.models.unrolling import affine, unroll, visible
+from pgm_rnn.models.recurrent_law import RecurrentLaw
+from pgm_rnn.sides import encode
 
 RECURRENCES = ("hidden", "output")
-FEEDBACKS = ("symbol", "vector")
-
-
-class Timed(NamedTuple):
-    """The state of a network that sees the clock: h, and how many symbols have been read."""
-
-    h: Tensor
-    t: int
-
-
-class RecurrentLaw(SequenceDistribution):
-    r"""The law of a recurrent network, from its tensors (leading axes are replicates).
-
-    .. math:: h_1 = f(b + X_0; 0), \quad h_{t+1} = f(b + X_{t \bmod P} + W h_t + U_{y_t}; h_t), \quad
-              P(y_t \mid y_{<t}) = \mathrm{softmax}(c + V h_t)_{y_t},
-
-    where f is the cell (tanh: :math:`f(a; h) = \tanh a`), and X, the clock's, may be missing. W may be missing too:
-    then the symbol alone is fed back, and all steps are computed at once.
-
-    Shapes, with ``n`` the cell's blocks: ``U (n H, k)``, ``W (n H, H)``, ``V (k, H)``, ``b (n H,)``, ``c (k,)``,
-    ``X (n H, P)``, each with the same leading axes.
-    """
-
-    def __init__(
-        self,
-        duration: int,
-        cell: Cell,
-        U: Tensor,
-        W: Tensor | None,
-        V: Tensor,
-        b: Tensor,
-        c: Tensor,
-        X: Tensor | None = None,
-    ) -> None:
-        lead = V.shape[:-2]
-        super().__init__(V.shape[-2], duration, (*lead, 1) if lead else (), V.device)
-        self.cell = cell
-        self.W_T = None if W is None else W.mT
-        self.U_T = U.mT
-        self.V_T = V.mT
-        self.X_T = None if X is None else X.mT
-        self.b = b.unsqueeze(-2)
-        self.c = c.unsqueeze(-2)
-        self.rows = self.U_T + self.b  # (*lead, k, n * H): what each symbol adds to W h
-        self.eye = torch.eye(V.shape[-2], dtype=V.dtype, device=V.device)
-
-    def initial_state(self, shape: Sequence[int]) -> Tensor | Timed:
-        a = self.b if self.X_T is None else self.b + self.X_T[..., :1, :]
-        nothing = self.V_T.new_zeros(*a.shape[:-1], self.cell.parts * self.V_T.shape[-2])
-        h = self.cell.step(a.clone(), nothing).expand(*shape, -1)
-        return h if self.X_T is None else Timed(h, 0)
-
-    def next_logits(self, state: Tensor | Timed) -> Tensor:
-        return affine(self.c, visible(self.mediator(state), self.V_T.shape[-2]), self.V_T)
-
-    def update(self, state: Tensor | Timed, symbol: Tensor) -> Tensor | Timed:
-        return self._step(state, self._drive(symbol))
-
-    def feed(self, state: Tensor | Timed, vector: Tensor) -> Tensor | Timed:
-        """The state after a vector ``(*shape, k)`` has come in the place of a symbol's one-hot."""
-        return self._step(state, affine(self.b, vector, self.U_T))
-
-    def mediator(self, state: Tensor | Timed) -> Tensor:
-        return state if isinstance(state, Tensor) else state.h
-
-    def with_mediator(self, state: Tensor | Timed, mediator: Tensor) -> Tensor | Timed:
-        return mediator if isinstance(state, Tensor) else Timed(mediator, state.t)
-
-    def logits_along(self, state: Tensor | Timed, edges: Edges) -> Tensor:
-        if not edges:
-            return self.next_logits(state)
-        drive, h = self._drive(edges.symbols), self.mediator(state)
-        if isinstance(state, Timed):
-            widths = torch.tensor(edges.widths[1:], device=drive.device)
-            steps = torch.arange(state.t + 1, state.t + 1 + len(edges), device=drive.device)
-            drive = drive + self._clock(steps.repeat_interleave(widths))
-        if self.W_T is None:
-            states = torch.cat([h, self.cell.step(drive, h)], -2)
-        else:
-            states = unroll(h, self.W_T, drive, edges, self.cell)
-        return self.next_logits(self.with_mediator(state, states))
-
-    def _step(self, state: Tensor | Timed, drive: Tensor) -> Tensor | Timed:
-        h = self.mediator(state)
-        if isinstance(state, Timed):
-            drive = drive + self._clock(torch.tensor([state.t + 1], device=drive.device))
-        a = drive if self.W_T is None else affine(drive, visible(h, self.V_T.shape[-2]), self.W_T)
-        h = self.cell.step(a, h)
-        return h if isinstance(state, Tensor) else Timed(h, state.t + 1)
-
-    def _drive(self, symbol: Tensor) -> Tensor:
-        """``b + U[symbol]``, as a product so that its gradient is one too."""
-        return times(nn.functional.embedding(symbol, self.eye), self.rows)
-
-    def _clock(self, steps: Tensor) -> Tensor:
-        """``X`` at these steps, ``(*lead, steps, n * H)``."""
-        assert self.X_T is not None  # only a network with a clock has timed states
-        return self.X_T.index_select(-2, steps % self.X_T.shape[-2])
+FEEDBACKS = ("symbol", "vector", "none")
+CONTEXTS = ("input", "initial", "both")
 
 
 class Recurrent(Family):
@@ -128,31 +31,46 @@ class Recurrent(Family):
         recurrence: ``"hidden"``: from :math:`h_t` to :math:`h_{t+1}`; ``"output"``: only from the output, with the
             tanh cell.
         replicates: R copies with a leading axis, or None.
-        feedback: what an output recurrence feeds back. ``"symbol"``: :math:`a_{t+1} = b + U_{y_t}`, a law of order 1
-            whatever H is. ``"vector"``: :math:`a_{t+1} = b + W o_t + U_{y_t}`, which keeps what the k numbers
-            :math:`o_t = c + V h_t` can carry: a hidden recurrence through :math:`W V`, of rank k at most.
-        clock: P, if the time index is an input: column :math:`(t - 1) \bmod P` of a matrix X is added to :math:`a_t`.
+        feedback: what of the output is fed back. ``"symbol"``: :math:`U_{y_t}`; under output recurrence
+            :math:`a_{t+1} = b + U_{y_t}` is a law of order 1 whatever H is. ``"vector"``, for output recurrence:
+            :math:`a_{t+1} = b + W o_t + U_{y_t}`, which keeps what the k numbers :math:`o_t = c + V h_t` can carry: a
+            hidden recurrence through :math:`W V`, of rank k at most. ``"none"``, for hidden recurrence on inputs: given
+            :math:`x_1 \ldots x_T` the symbols are independent.
+        clock: P, if the time index is an input: column :math:`(t - 1) \bmod P` of a matrix is added to :math:`a_t`.
+        context_dim: D, the width of a context x or the number of its labels, if there is one for each sequence.
+        context_as: ``"input"``: :math:`x^\top R` is added to :math:`a_t` at every step, so the effective bias of the
+            hidden units is :math:`b + x^\top R`; ``"initial"``: :math:`h_0 = \tanh(x^\top R_0)`; or ``"both"``.
+        input_dim: the width of an input :math:`x_t` or the number of its labels, if there is one for each step;
+            :math:`X x_t` is added to :math:`a_t`.
 
     Parameters of the tanh cell: ``U (H, k)``, ``W (H, H)``, ``V (k, H)``, ``b (H,)``, ``c (k,)``; under
-    ``feedback="vector"`` ``W (H, k)``, under ``"symbol"`` no W; with a clock ``X (H, P)``. Of the GRU: ``U (3H, k)``,
-    ``W (3H, H)``, ``b (4H,)``; of the LSTM: ``U (4H, k)``, ``W (4H, H)``, ``b (4H,)``. They are drawn by
+    ``feedback="vector"`` ``W (H, k)``; ``X (H, input_dim + clock)``, ``R (D, H)``, ``R_0 (D, H)``; each where it has
+    something to act on. Of the GRU: ``U (3H, k)``, ``W (3H, H)``, ``b (4H,)``; of the LSTM: ``U (4H, k)``, ``W (4H,
+    H)``, ``b (4H,)``, ``R_0 (D, 2H)``; rows of X and columns of R as rows of U. They are drawn by
     :meth:`reset_parameters` from seeds 0, 1, ... for replicates 0, 1, ...
 
     Raises:
-        InputError: for unknown names, or a feedback without the symbol: no :math:`y_t` would then act on a later one,
-            and the law would be the product of its one-step laws.
+        InputError: for unknown names, or if no :math:`y_t` would act on a later one although there are no inputs: the
+            law would be the product of its one-step laws.
 
-    Source: *Deep Learning* (2016), section 10.2, equations 10.8-10.11, and section 10.2.1, figure 10.4.
+    Source: *Deep Learning* (2016), section 10.2, equations 10.8-10.11; section 10.2.1, figure 10.4; section 10.2.4,
+    figures 10.9 and 10.10.
 
     Example:
         >>> model = Recurrent(alphabet_size=2, hidden_dim=4)
         >>> words = torch.tensor([[0, 1, 1], [1, 0, 1]])
         >>> model(3).log_prob(words).shape
         torch.Size([2])
+        >>> informed = Recurrent(alphabet_size=2, hidden_dim=4, context_dim=3)
+        >>> informed(3, context=torch.tensor([[0.1, 2.0, 0.0], [1.0, 0.5, 0.3]])).log_prob(words).shape
+        torch.Size([2])
     """
 
-    U: nn.Parameter
-    W: nn.Parameter  # none where the symbol alone is fed back
+    U: nn.Parameter  # the weights below have an annotation each, whether or not a setting has them
+    W: nn.Parameter
+    X: nn.Parameter
+    R: nn.Parameter
+    R_0: nn.Parameter
     V: nn.Parameter
     b: nn.Parameter
     c: nn.Parameter
@@ -166,17 +84,23 @@ class Recurrent(Family):
         replicates: int | None = None,
         feedback: str = "symbol",
         clock: int | None = None,
+        context_dim: int | None = None,
+        context_as: str = "input",
+        input_dim: int | None = None,
     ) -> None:
         super().__init__(alphabet_size, replicates)
         self.hidden_dim = check_integer("hidden_dim", hidden_dim, 1)
         self.cell = check_name("cell", cell, CELLS)
         self.recurrence = check_name("recurrence", recurrence, RECURRENCES)
-        self.feedback = check_feedback(feedback)
+        self.feedback = check_feedback(feedback, recurrence, input_dim)
         self.clock = None if clock is None else check_integer("clock", clock, 1)
+        self.context_dim = None if context_dim is None else check_integer("context_dim", context_dim, 1)
+        self.context_as = check_name("context_as", context_as, CONTEXTS)
+        self.input_dim = None if input_dim is None else check_integer("input_dim", input_dim, 1)
         if recurrence == "output" and cell != "tanh":
             raise reject("cell", "'tanh' with recurrence='output'", repr(cell), "gates need a hidden state to act on")
-        if recurrence == "hidden" and feedback != "symbol":
-            raise reject("feedback", "'symbol' with recurrence='hidden'", repr(feedback), "pass recurrence='output'")
+        if recurrence == "output" and context_dim is not None and context_as != "input":
+            raise reject("context_as", "'input' with recurrence='output'", repr(context_as), "no h_0 is handed on")
         needed = 8 * self.parameter_count(1).stored * (self.replicates or 1)
         check_budget("hidden_dim", needed, MAX_TABLE_BYTES, "bytes for the weights", "use fewer hidden units")
         for name, shape in self.shapes().items():
@@ -186,14 +110,23 @@ class Recurrent(Family):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every parameter of one replicate, by name."""
         k, H, cell = self.alphabet_size, self.hidden_dim, CELLS[self.cell]
-        rows = len(cell.symbol_blocks) * H
-        W = {"hidden": {"W": (len(cell.state_blocks) * H, H)}, "output": {"W": (H, k)} if self._fed_vector else {}}
-        X = {} if self.clock is None else {"X": (rows, self.clock)}
-        return {"U": (rows, k), **W[self.recurrence], **X, "V": (k, H), "b": (cell.blocks * H,), "c": (k,)}
+        rows, D = len(cell.symbol_blocks) * H, self.context_dim or 0
+        recurrent = {"hidden": (len(cell.state_blocks) * H, H), "output": (H, k if self._fed_vector else 0)}
+        every = {
+            "U": (rows, 0 if self.feedback == "none" else k),
+            "W": recurrent[self.recurrence],
+            "X": (rows, (self.input_dim or 0) + (self.clock or 0)),
+            "R": (0 if self.context_as == "initial" else D, rows),
+            "R_0": (0 if self.context_as == "input" else D, cell.parts * H),
+            "V": (k, H),
+            "b": (cell.blocks * H,),
+            "c": (k,),
+        }
+        return {name: shape for name, shape in every.items() if 0 not in shape}
 
     @property
     def _fed_vector(self) -> bool:
-        return self.recurrence == "output" and self.feedback == "vector"
+        return self.feedback == "vector"
 
     @torch.no_grad()
     def reset_parameters(self, seeds: Sequence[int]) -> None:
@@ -218,19 +151,50 @@ class Recurrent(Family):
                     drawn[H : 2 * H] += 1
                 target.copy_(drawn)
 
-    def law(self, duration: int) -> RecurrentLaw:
-        cell, W, X = CELLS[self.cell], self._parameters.get("W"), self._parameters.get("X")
-        clock = None if X is None else spread(X, cell.symbol_blocks, cell)
+    def law(self, duration: int, context: Tensor | None = None, inputs: Tensor | None = None) -> RecurrentLaw:
+        cell, weights = CELLS[self.cell], self._parameters
+        U: Tensor | None = weights.get("U")
+        W: Tensor | None = weights.get("W")
         if self._fed_vector:  # W o = W c + (W V) h
-            U, through = self.U + self.W @ self.c.unsqueeze(-1), self.W @ self.V
-            return RecurrentLaw(duration, cell, U, through, self.V, self.b, self.c, clock)
-        U = spread(self.U, cell.symbol_blocks, cell)
-        past = None if W is None else spread(W, cell.state_blocks, cell)
-        return RecurrentLaw(duration, cell, U, past, self.V, self.b, self.c, clock)
+            U, W = self.U + self.W @ self.c.unsqueeze(-1), self.W @ self.V
+        start = None if context is None or "R_0" not in weights else times(self._vectors("context", context), self.R_0)
+        side = self._side(duration, context, inputs)
+        return RecurrentLaw(
+            duration,
+            cell,
+            None if U is None else spread(U, cell.symbol_blocks, cell),
+            None if W is None else spread(W, cell.state_blocks if self.recurrence == "hidden" else (0,), cell),
+            self.V,
+            self.b,
+            self.c,
+            None if side is None else spread(side.mT, cell.symbol_blocks, cell).mT,
+            None if start is None else start.tanh(),
+        )
+
+    def _side(self, duration: int, context: Tensor | None, inputs: Tensor | None) -> Tensor | None:
+        """What context, inputs and clock add to the pre-activations, ``(*lead, G, P, rows of U)``."""
+        parts = []
+        if inputs is not None:
+            x = self._vectors("inputs", inputs)  # (..., G, T, D)
+            driven = times(x.flatten(-3, -2), self.X[..., : self.input_dim].mT)
+            parts.append(driven.unflatten(-2, x.shape[-3:-1]))
+        if self.clock is not None:
+            ticks = self.X[..., self.input_dim or 0 :].mT.unsqueeze(-3)  # (*lead, 1, P, rows)
+            steps = torch.arange(duration, device=ticks.device) % self.clock
+            parts.append(ticks if inputs is None else ticks.index_select(-2, steps))
+        if context is not None and "R" in self._parameters:
+            parts.append(times(self._vectors("context", context), self.R).unsqueeze(-2))
+        return sum(parts[1:], parts[0]) if parts else None
+
+    def _vectors(self, argument: str, values: Tensor) -> Tensor:
+        """A context or inputs as vectors, where and in the precision that the weights are."""
+        width = self.context_dim if argument == "context" else self.input_dim
+        assert width is not None  # checked before a law is built
+        return encode(argument, values, width).to(self.V)
 
     def configuration(self) -> dict[str, Any]:
         names = ("alphabet_size", "hidden_dim", "cell", "recurrence", "replicates", "feedback", "clock")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*names, "context_dim", "context_as", "input_dim")}
 
     def parameter_count(self, duration: int) -> ParameterCount:
         """Stored: of the tanh cell ``H^2 + 2 k H + H + k``; of all, the entries of :meth:`shapes`.
@@ -242,17 +206,25 @@ class Recurrent(Family):
         shapes, cell = self.shapes(), CELLS[self.cell]
         stored = sum(math.prod(shape) for shape in shapes.values())
         idle = (self.alphabet_size if self._fed_vector else self.hidden_dim) + 1
-        idle += (len(cell.symbol_blocks) - cell.parts) * self.hidden_dim
-        return ParameterCount(stored, stored - idle - (shapes["X"][0] if "X" in shapes else 0))
+        if "U" in shapes:
+            idle += (len(cell.symbol_blocks) - cell.parts) * self.hidden_dim
+        return ParameterCount(stored, stored - idle - (shapes["X"][0] if self.clock else 0))
 
 
-def check_feedback(feedback: str) -> str:
-    """``feedback``, if it is the name of one that lets symbols act on what follows."""
+def check_feedback(feedback: str, recurrence: str, input_dim: int | None) -> str:
+    """``feedback``, if it is the name of one that leaves more than a product of one-step laws."""
+    product = "no y_t acts on a later one then, and the law is the product of its one-step laws"
     if feedback == "vector-alone":
         expected = "'symbol', or 'vector', which feeds the symbol back beside o"
-        why = "without the symbol no y_t acts on a later one, and the law is the product of its one-step laws"
-        raise reject("feedback", expected, repr(feedback), why)
-    return check_name("feedback", feedback, FEEDBACKS)
+        raise reject("feedback", expected, repr(feedback), product)
+    check_name("feedback", feedback, FEEDBACKS)
+    if feedback == "vector" and recurrence == "hidden":
+        raise reject(
+            "feedback", "'symbol' or 'none' with recurrence='hidden'", repr(feedback), "or recurrence='output'"
+        )
+    if feedback == "none" and (recurrence == "output" or input_dim is None):
+        raise reject("feedback", "'none' only with recurrence='hidden' and an input_dim", repr(feedback), product)
+    return feedback
 
 
 def spread(weight: Tensor, blocks: tuple[int, ...], cell: Cell) -> Tensor:

@@ -1,0 +1,52 @@
+"""What laws are conditioned on beside the past: a context for each sequence, an input for each of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from pgm_rnn.checks import check_finite, check_symbols, reject
+
+SIDES = ("context", "inputs")
+
+
+class Sides(NamedTuple):
+    """What ``G`` roots of a prefix tree are conditioned on, each part None where there is none.
+
+    ``context``: labels ``(G,)`` of an integer dtype, or vectors ``(G, D)``. ``inputs``: labels ``(G, T)``, or vectors
+    ``(G, T, D)``. Both may have a leading axis R, where replicates have roots of their own.
+    """
+
+    context: Tensor | None = None
+    inputs: Tensor | None = None
+
+    @property
+    def given(self) -> dict[str, Tensor]:
+        """The parts there are, by name, as a family's keyword arguments."""
+        return {name: part for name, part in self._asdict().items() if part is not None}
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Sides:
+        """``function`` applied to the parts there are."""
+        return Sides(*(None if part is None else function(part) for part in self))
+
+
+def encode(argument: str, values: Tensor, width: int) -> Tensor:
+    """Vectors ``(..., width)`` in float64: as they are, or the one-hots of labels ``(...)`` in ``0..width-1``.
+
+    >>> encode("context", torch.tensor([1, 0]), 2).tolist()
+    [[0.0, 1.0], [1.0, 0.0]]
+    """
+    if not values.dtype.is_floating_point:
+        return nn.functional.one_hot(check_symbols(argument, values, width), width).double()
+    if values.ndim < 1 or values.shape[-1] != width:
+        raise reject(argument, f"vectors of {width} numbers", f"shape {tuple(values.shape)}")
+    return check_finite(argument, values).double()
+
+
+def labels(argument: str, values: Tensor, count: int) -> Tensor:
+    """Labels in ``0..count-1``, for families with parameters of their own for each."""
+    if values.dtype.is_floating_point:
+        raise reject(argument, f"integer labels in 0..{count - 1}", f"dtype {str(values.dtype).removeprefix('torch.')}")
+    return check_symbols(argument, values, count)
