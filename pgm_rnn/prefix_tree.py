@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -15,7 +15,8 @@ from pgm_rnn.distribution import SequenceDistribution, check_law
 from pgm_rnn.edges import Edges
 from pgm_rnn.lanes import State, map_state
 from pgm_rnn.sequences import Sequences
-from pgm_rnn.tree_layout import Level, lanes_at_once, levels_of_law, levels_of_words
+from pgm_rnn.sides import NO_SIDES, Sides
+from pgm_rnn.tree_layout import Level, lanes_at_once, lay_out, levels_of_law
 
 
 class PrefixTree:
@@ -36,13 +37,20 @@ class PrefixTree:
     """
 
     def __init__(
-        self, levels: Sequence[Level], alphabet_size: int, totals: Tensor, num_nodes: int, layout: str = "union"
+        self,
+        levels: Sequence[Level],
+        alphabet_size: int,
+        totals: Tensor,
+        num_nodes: int,
+        layout: str = "union",
+        sides: Sides = NO_SIDES,
     ) -> None:
         self.levels = list(levels)
         self.alphabet_size = alphabet_size
         self.totals = totals
         self.num_nodes = num_nodes
         self.layout = layout
+        self.sides = sides
         self._cast: dict[torch.dtype, tuple[Tensor, Tensor]] = {}
         self._shaped: dict[int, Edges] = {}
 
@@ -68,6 +76,7 @@ class PrefixTree:
             Level._make(None if part is None else part.to(device) for part in level) for level in self.levels
         ]
         moved.totals = self.totals.to(device)
+        moved.sides = self.sides.map(lambda part: part.to(device))
         return moved
 
     @classmethod
@@ -77,22 +86,45 @@ class PrefixTree:
         if not isinstance(sequences, Sequences | Sequence):
             raise reject("sequences", "Sequences, or a list of them", type(sequences).__name__)
         sets = [sequences] if isinstance(sequences, Sequences) else list(sequences)
-        levels, num_nodes, layout = levels_of_words(sets, layout)
+        levels, sides, num_nodes, layout = lay_out(sets, layout)
         totals = torch.tensor([len(data) for data in sets], dtype=torch.double, device=sets[0].symbols.device)
         if single:
             levels, totals = [level.alone() for level in levels], totals[0]
-        return cls(levels, sets[0].alphabet_size, totals, num_nodes, layout)
+            sides = sides if sides.replicates is None else sides.map(lambda part: part[0])
+        return cls(levels, sets[0].alphabet_size, totals, num_nodes, layout, sides)
 
     @classmethod
-    def from_law(cls, law: SequenceDistribution, max_nodes: int = MAX_NODES) -> PrefixTree:
+    def from_law(
+        cls,
+        law: SequenceDistribution,
+        max_nodes: int = MAX_NODES,
+        sides: Sides = NO_SIDES,
+        shares: Tensor | None = None,
+    ) -> PrefixTree:
         """The tree of all words of positive probability: data without end, ``totals`` being infinite.
+
+        Args:
+            law: with batch shape ``()`` or ``(R, 1)``; given sides, ``(G,)`` or ``(R, G)``.
+            max_nodes: prefixes at most.
+            sides: what the law's G roots are conditioned on.
+            shares: ``(G,)``, the probabilities of the roots; equal if None.
 
         Raises:
             InputError: if there are more than ``max_nodes`` prefixes, before they are allocated.
         """
-        levels, num_nodes = levels_of_law(law, max_nodes)
+        if not sides.given:
+            check_law("law", law)
+        roots = law.batch_shape[-1] if law.batch_shape else 1
+        shares = torch.full((roots,), 1 / roots, dtype=torch.double) if shares is None else shares
+        if shares.shape != (roots,):
+            raise reject("shares", f"one for each of the law's {roots} roots", tuple(shares.shape))
+        levels, num_nodes = levels_of_law(law, shares, max_nodes)
         totals = levels[0].weights.new_full(law.batch_shape[:-1], torch.inf)
-        return cls(levels, law.alphabet_size, totals, num_nodes)
+        return cls(levels, law.alphabet_size, totals, num_nodes, sides=sides)
+
+    def law(self, family: Callable[..., SequenceDistribution]) -> SequenceDistribution:
+        """The law of a family at the tree's duration, conditioned on what its roots are."""
+        return family(self.duration, **self.sides.given)
 
     def entropies(self) -> Tensor:
         r"""Entropy of each step given the past under the tree's own weights, ``(T,)`` or ``(R, T)``, in nats."""
@@ -124,7 +156,13 @@ class PrefixTree:
     # Evaluation.
 
     def _check(self, law: SequenceDistribution) -> None:
-        check_law("law", law)
+        if not self.sides.given:
+            check_law("law", law)
+        elif law.batch_shape[-1:] not in ((), (1,), (self.levels[0].weights.shape[-2],)):
+            expected = (
+                f"a law for each of the tree's {self.levels[0].weights.shape[-2]} roots, as tree.law(family) gives"
+            )
+            raise reject("law", expected, f"batch shape {tuple(law.batch_shape)}")
         for argument in ("alphabet_size", "duration"):
             if getattr(law, argument) != getattr(self, argument):
                 raise reject(f"law.{argument}", f"{getattr(self, argument)}, as in the tree", getattr(law, argument))
@@ -134,9 +172,10 @@ class PrefixTree:
     def _batch(self, law: SequenceDistribution) -> torch.Size:
         """Leading shape of lanes: the law's replicates, broadcast with the tree's own where lanes differ by them."""
         own = self.levels[-1].symbol
-        if own is None or own.ndim == 1:
-            return law.batch_shape[:-1]
-        return torch.broadcast_shapes(law.batch_shape[:-1], own.shape[:-1])
+        replicates = self.sides.replicates if own is None or own.ndim == 1 else own.shape[0]
+        return (
+            law.batch_shape[:-1] if replicates is None else torch.broadcast_shapes(law.batch_shape[:-1], (replicates,))
+        )
 
     def _roots(self, law: SequenceDistribution) -> State:
         return law.initial_state((*self._batch(law), self.levels[0].weights.shape[-2]))

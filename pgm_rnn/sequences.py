@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pgm_rnn.checks import as_tensor, check_alphabet, check_finite, check_path, check_symbols, reject
 from pgm_rnn.files import write_whole
+from pgm_rnn.sides import Sides
 
 
 class Sequences:
@@ -25,8 +26,8 @@ class Sequences:
         symbols: ``(N, T)`` of any integer dtype, torch or numpy, values in ``0..k-1``.
         alphabet_size: the number ``k >= 2`` of symbols.
         lengths: ``(N,)`` integers in ``1..T``: symbols from there on are padding, never checked, scored or seen.
-        context: ``(N, D)`` finite numbers, one vector per word.
-        inputs: ``(N, T, D)`` finite numbers, one vector per step.
+        context: one for each word: vectors ``(N, D)`` of finite numbers, or integer labels ``(N,)``.
+        inputs: one for each step: vectors ``(N, T, D)``, or integer labels ``(N, T)``.
 
     Raises:
         InputError: naming the argument, what was expected and what came.
@@ -54,8 +55,9 @@ class Sequences:
             padding = torch.arange(raw.shape[1], device=raw.device) >= self.lengths.unsqueeze(-1)
             raw = torch.where(padding, torch.zeros_like(raw), raw)
         self.symbols = check_symbols("symbols", raw, self.alphabet_size)
-        self.context = _check_side("context", context, (len(self), None))
-        self.inputs = _check_side("inputs", inputs, (len(self), self.duration, None))
+        self.sides = Sides(
+            _check_side("context", context, (len(self),)), _check_side("inputs", inputs, (len(self), self.duration))
+        )
 
     def __len__(self) -> int:
         return self.symbols.shape[0]
@@ -64,6 +66,14 @@ class Sequences:
     def duration(self) -> int:
         return self.symbols.shape[1]
 
+    @property
+    def context(self) -> Tensor | None:
+        return self.sides.context
+
+    @property
+    def inputs(self) -> Tensor | None:
+        return self.sides.inputs
+
     def __repr__(self) -> str:
         extras = [name for name in ("lengths", "context", "inputs") if getattr(self, name) is not None]
         parts = [f"N={len(self)}", f"T={self.duration}", f"k={self.alphabet_size}", *extras]
@@ -71,13 +81,14 @@ class Sequences:
 
     def __getitem__(self, index: Tensor) -> Sequences:
         """The words at the given positions (or under a boolean mask)."""
-        parts = (None if part is None else part[index] for part in (self.lengths, self.context, self.inputs))
-        return Sequences(self.symbols[index], self.alphabet_size, *parts)
+        lengths = None if self.lengths is None else self.lengths[index]
+        return Sequences(self.symbols[index], self.alphabet_size, lengths, *self.sides.map(lambda part: part[index]))
 
     def to(self, device: torch.device | str) -> Sequences:
         """The same words on another device."""
-        parts = (None if part is None else part.to(device) for part in (self.lengths, self.context, self.inputs))
-        return Sequences(self.symbols.to(device), self.alphabet_size, *parts)
+        lengths = None if self.lengths is None else self.lengths.to(device)
+        sides = self.sides.map(lambda part: part.to(device))
+        return Sequences(self.symbols.to(device), self.alphabet_size, lengths, *sides)
 
     def split(self, share: float, seed: int) -> tuple[Sequences, Sequences]:
         """Two parts, the second with about ``share`` of the words (at least one), by a seeded permutation."""
@@ -156,16 +167,21 @@ def _check_lengths(lengths: Tensor, shape: torch.Size) -> Tensor:
     return lengths.long()
 
 
-def _check_side(argument: str, values: Tensor | np.ndarray | None, shape: tuple[int | None, ...]) -> Tensor | None:
+def _check_side(argument: str, values: Tensor | np.ndarray | None, shape: tuple[int, ...]) -> Tensor | None:
+    """Vectors ``(*shape, D)`` in floating point, or integer labels ``shape``."""
     if values is None:
         return None
     tensor = as_tensor(argument, values)
-    fits = tensor.ndim == len(shape) and all(want in (None, got) for want, got in zip(shape, tensor.shape, strict=True))
-    if not fits:
-        raise reject(
-            argument, "shape (" + ", ".join("D" if n is None else str(n) for n in shape) + ")", tuple(tensor.shape)
-        )
-    return check_finite(argument, tensor)
+    vectors = tensor.ndim == len(shape) + 1
+    if tensor.shape[: len(shape)] != shape or not (vectors or tensor.ndim == len(shape)):
+        sizes = ", ".join(map(str, shape))
+        expected = f"vectors of shape ({sizes}, D), or labels of shape ({sizes}{',' if len(shape) == 1 else ''})"
+        raise reject(argument, expected, tuple(tensor.shape))
+    if vectors:
+        return check_finite(argument, tensor if tensor.dtype.is_floating_point else tensor.double())
+    if tensor.dtype.is_floating_point or tensor.dtype.is_complex or tensor.dtype == torch.bool:
+        raise reject(argument, "integer labels", f"dtype {str(tensor.dtype).removeprefix('torch.')}", "or vectors")
+    return tensor.long()
 
 
 def _read_npz(path: Path, alphabet_size: int | None) -> Sequences:

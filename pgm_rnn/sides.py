@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from pgm_rnn.checks import check_finite, check_symbols, reject
 
-SIDES = ("context", "inputs")
-
 
 class Sides(NamedTuple):
     """What ``G`` roots of a prefix tree are conditioned on, each part None where there is none.
@@ -23,6 +21,15 @@ class Sides(NamedTuple):
     inputs: Tensor | None = None
 
     @property
+    def replicates(self) -> int | None:
+        """R, where replicates have roots of their own."""
+        for part, labelled in ((self.context, 1), (self.inputs, 2)):
+            if part is not None:
+                single = labelled + part.dtype.is_floating_point
+                return part.shape[0] if part.ndim > single else None
+        return None
+
+    @property
     def given(self) -> dict[str, Tensor]:
         """The parts there are, by name, as a family's keyword arguments."""
         return {name: part for name, part in self._asdict().items() if part is not None}
@@ -30,6 +37,9 @@ class Sides(NamedTuple):
     def map(self, function: Callable[[Tensor], Tensor]) -> Sides:
         """``function`` applied to the parts there are."""
         return Sides(*(None if part is None else function(part) for part in self))
+
+
+NO_SIDES = Sides()
 
 
 def encode(argument: str, values: Tensor, width: int) -> Tensor:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from pgm_rnn.checks import check_budget, check_name, reject
-from pgm_rnn.distribution import SequenceDistribution, check_law
+from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.lanes import State, count_numbers, join_lanes
 from pgm_rnn.sequences import Sequences
+from pgm_rnn.sides import Sides
 
 LAYOUT_COST = {"union": 1.2, "forest": 1.35, "batch": 1.0}
 """Relative cost of one cell, from ``benchmarks/layouts.py``: a gather by replicate is dearer than a shared one."""
@@ -52,33 +53,52 @@ class Structure(NamedTuple):
     symbol: Tensor | None
 
 
-def levels_of_words(sets: Sequence[Sequences], layout: str | None) -> tuple[list[Level], int, str]:
-    """The levels for ``R`` data sets, the number of distinct prefixes in all of them, and the layout."""
-    words, owner, alphabet_size = _gather(sets)
+class Layout(NamedTuple):
+    """How the words of ``R`` data sets are laid out: their levels, what each root is conditioned on, the number of
+    distinct prefixes and the layout's name."""
+
+    levels: list[Level]
+    sides: Sides
+    num_nodes: int
+    name: str
+
+
+def lay_out(sets: Sequence[Sequences], layout: str | None) -> Layout:
+    """The words of ``R`` data sets by the layout of that name, or the cheapest; a root for every distinct side."""
+    words, owner, sides, k = _gather(sets)
     totals = torch.tensor([len(data) for data in sets], device=words.device)
-    union, num_nodes = _structure(words, torch.zeros_like(owner), 1, alphabet_size)
-    forest = union if len(sets) == 1 else _structure(words, owner, len(sets), alphabet_size)[0]
+    root, roots = _distinct(sides, torch.zeros_like(owner))
+    own, own_roots = _distinct(sides, owner)
+    union, num_nodes = _structure(words, root, len(roots), k)
+    forest = union if len(sets) == 1 else _structure(words, own, len(own_roots), k)[0]
+    owners = _owners(forest, owner[own_roots], len(totals))
     if layout is None:
-        layout = _cheapest(union, forest, totals)
+        layout = _cheapest(union, owners, totals)
     check_name("layout", layout, LAYOUT_COST)
     if layout == "union":
-        levels = _union(words, owner, union, totals, alphabet_size)
-    elif layout == "forest":
-        levels = _forest(words, forest, totals, alphabet_size)
-    else:
-        levels = _batch(words, totals, alphabet_size)
-    return levels, num_nodes, layout
+        return Layout(_union(words, owner, union, totals, k), sides.map(lambda p: p[roots]), num_nodes, layout)
+    if layout == "forest":
+        return Layout(
+            _forest(words, forest, owners, totals, k),
+            sides.map(lambda p: _padded(p[own_roots], owners[0].counts)),
+            num_nodes,
+            layout,
+        )
+    return Layout(_batch(words, totals, k), sides.map(lambda p: _padded(p, totals)), num_nodes, layout)
 
 
-def levels_of_law(law: SequenceDistribution, max_nodes: int) -> tuple[list[Level], int]:
-    """The levels of all words of positive probability under ``law``, and the number of their prefixes."""
+def levels_of_law(law: SequenceDistribution, shares: Tensor, max_nodes: int) -> tuple[list[Level], int]:
+    """The levels of all words of positive probability under ``law``, and the number of their prefixes.
+
+    ``shares``: ``(G,)``, the probability of every root.
+    """
     way_out = "use a smaller duration, or score with num_sequences"
-    batch = check_law("law", law).batch_shape[:-1]
+    batch, roots = law.batch_shape[:-1], len(shares)
     replicates = batch.numel()
-    check_budget("duration", law.support_size() * replicates, max_nodes, "words in the prefix tree", way_out)
+    check_budget("duration", law.support_size() * replicates * roots, max_nodes, "words in the prefix tree", way_out)
     with torch.no_grad():
-        state = law.initial_state((*batch, 1))
-        mass = law.next_logits(state).new_zeros(*batch, 1).double()  # log-probability of every lane
+        state = law.initial_state((*batch, roots))
+        mass = shares.to(law.device, torch.double).log().expand(*batch, roots)  # log-probability of every lane
         levels, num_nodes = [], 0
         parent = symbol = None
         for t in range(law.duration):
@@ -110,8 +130,8 @@ def lanes_at_once(law: SequenceDistribution) -> int:
     return max(1, MAX_CELLS * CELL // max(numbers, CELL * law.batch_shape.numel()))
 
 
-def _gather(sets: Sequence[Sequences]) -> tuple[Tensor, Tensor, int]:
-    """All words under each other ``(M, T)``, the data set of each ``(M,)``, and k."""
+def _gather(sets: Sequence[Sequences]) -> tuple[Tensor, Tensor, Sides, int]:
+    """All words under each other ``(M, T)``, the data set of each ``(M,)``, their sides, and k."""
     if not sets:
         raise reject("sequences", "at least one data set", "an empty list")
     for data in sets:
@@ -120,11 +140,28 @@ def _gather(sets: Sequence[Sequences]) -> tuple[Tensor, Tensor, int]:
         shape = (sets[0].duration, sets[0].alphabet_size)
         if (data.duration, data.alphabet_size) != shape:
             raise reject("sequences", f"T={shape[0]} and k={shape[1]} in every data set", repr(data))
-        if data.context is not None or data.inputs is not None:
-            raise reject("sequences", "symbols alone, which are all that a prefix tree holds", repr(data))
+        kinds = [{name: (p.dtype, p.shape[1:]) for name, p in each.sides.given.items()} for each in (sets[0], data)]
+        if kinds[0] != kinds[1]:
+            raise reject("sequences", "contexts and inputs of one kind in every data set", repr(data))
     words = torch.cat([data.fixed_length() for data in sets])
+    columns = zip(*(data.sides for data in sets), strict=True)
+    sides = Sides(*(None if column[0] is None else torch.cat(column) for column in columns))
     owner = torch.arange(len(sets)).repeat_interleave(torch.tensor([len(data) for data in sets])).to(words.device)
-    return words, owner, sets[0].alphabet_size
+    return words, owner, sides, sets[0].alphabet_size
+
+
+def _distinct(sides: Sides, owner: Tensor) -> tuple[Tensor, Tensor]:
+    """The number of every word's owner and side among those that occur, and a word that has each, sorted by owner."""
+    columns = [owner.unsqueeze(-1).double(), *(part.double().flatten(1) for part in sides if part is not None)]
+    _, root = torch.unique(torch.cat(columns, -1), dim=0, return_inverse=True)
+    position = torch.arange(len(root), device=root.device)
+    first = torch.full((int(root.max()) + 1,), len(root), device=root.device)
+    return root, first.scatter_reduce(0, root, position, "amin")
+
+
+def _padded(rows: Tensor, counts: Tensor) -> Tensor:
+    """Rows ``(sum of counts, ...)`` of R owners as ``(R, most of them, ...)``."""
+    return torch.nn.utils.rnn.pad_sequence(list(rows.split(counts.tolist())), batch_first=True)
 
 
 def _structure(words: Tensor, node: Tensor, width: int, k: int) -> tuple[list[Structure], int]:
@@ -141,12 +178,19 @@ def _structure(words: Tensor, node: Tensor, width: int, k: int) -> tuple[list[St
     return levels, num_nodes
 
 
-def _cheapest(union: list[Structure], forest: list[Structure], totals: Tensor) -> str:
+class Owners(NamedTuple):
+    """The data set of every lane of a forest's level, and the number of lanes of each data set."""
+
+    lane: Tensor
+    counts: Tensor
+
+
+def _cheapest(union: list[Structure], owners: list[Owners], totals: Tensor) -> str:
     """The layout with the fewest predicted cells, each weighted by its cost."""
     replicates = len(totals)
     cells = {
         "union": replicates * sum(level.width for level in union),
-        "forest": replicates * sum(int(counts.max()) for _, counts in _owners(forest, replicates)),
+        "forest": replicates * sum(int(level.counts.max()) for level in owners),
         "batch": replicates * int(totals.max()) * len(union),
     }
     if cells["forest"] > MAX_CELLS:  # it alone cannot be cut into blocks of subtrees
@@ -154,13 +198,12 @@ def _cheapest(union: list[Structure], forest: list[Structure], totals: Tensor) -
     return min(cells, key=lambda layout: LAYOUT_COST[layout] * cells[layout])
 
 
-def _owners(forest: list[Structure], replicates: int) -> list[tuple[Tensor, Tensor]]:
-    """For every level of a forest the data set of each lane, and the number of lanes of each data set."""
-    owner = torch.arange(replicates, device=forest[0].node.device)
+def _owners(forest: list[Structure], owner: Tensor, replicates: int) -> list[Owners]:
+    """Whose the lanes of every level are, from those of the roots on."""
     result = []
     for level in forest:
         owner = owner if level.parent is None else owner[level.parent]
-        result.append((owner, torch.bincount(owner, minlength=replicates)))
+        result.append(Owners(owner, torch.bincount(owner, minlength=replicates)))
     return result
 
 
@@ -173,10 +216,10 @@ def _union(words: Tensor, owner: Tensor, union: list[Structure], totals: Tensor,
     return levels
 
 
-def _forest(words: Tensor, forest: list[Structure], totals: Tensor, k: int) -> list[Level]:
+def _forest(words: Tensor, forest: list[Structure], owners: list[Owners], totals: Tensor, k: int) -> list[Level]:
     """Every data set's own levels side by side, padded to the widest with lanes of weight zero below lane 0."""
     replicates, levels, place = len(totals), [], torch.zeros_like(totals)
-    for t, (level, (owner, counts)) in enumerate(zip(forest, _owners(forest, replicates), strict=True)):
+    for t, (level, (owner, counts)) in enumerate(zip(forest, owners, strict=True)):
         width = int(counts.max())
         above, place = place, torch.arange(level.width, device=owner.device) - (counts.cumsum(0) - counts)[owner]
         lane = owner * width + place  # where each prefix stands in the padded (R, width) level
@@ -193,8 +236,7 @@ def _forest(words: Tensor, forest: list[Structure], totals: Tensor, k: int) -> l
 
 def _batch(words: Tensor, totals: Tensor, k: int) -> list[Level]:
     """One lane per word at every level: nothing is shared and nothing is gathered."""
-    sets = words.split(totals.tolist())
-    padded = torch.nn.utils.rnn.pad_sequence(list(sets), batch_first=True)  # (R, N, T)
+    padded = _padded(words, totals)  # (R, N, T)
     real = torch.arange(padded.shape[1], device=words.device) < totals.unsqueeze(-1)  # (R, N)
     levels, last = [], None
     for symbol in padded.unbind(-1):

@@ -10,33 +10,38 @@ from torch import Tensor
 
 from pgm_rnn.checks import check_alphabet, check_integer, check_table
 from pgm_rnn.family import ParameterCount
-from pgm_rnn.models.rows import RowsFamily, RowsLaw, row_offset
+from pgm_rnn.models.rows import RowsFamily, RowsLaw, check_copies, row_offset
 
 MAX_CHOSEN_ROWS = 2**12
 """``Markov(order=None)`` tries the orders whose tables have at most this many entries per context length."""
 
 
 class MarkovLaw(RowsLaw):
-    r"""Row of the last :math:`\min(t, m)` symbols, which are the state: a tuple, so that older ones leave no trace."""
+    r"""Row of the last :math:`\min(t, m)` symbols, which are the state: a tuple, so that older ones leave no trace.
 
-    def __init__(self, duration: int, logits: Tensor, order: int) -> None:
-        super().__init__(duration, logits)
+    Before them stands the first row of the lane's label.
+    """
+
+    def __init__(
+        self, duration: int, logits: Tensor, order: int, labels: Tensor | None = None, num_labels: int = 1
+    ) -> None:
+        super().__init__(duration, logits, labels, num_labels)
         self.order = order
 
     def initial_state(self, shape: Sequence[int]) -> tuple[Tensor, ...]:
-        return (torch.zeros(*shape, 0, dtype=torch.long, device=self.logits.device),)
+        return (self.each * self.first_rows(shape),)
 
     def update(self, state: tuple[Tensor, ...], symbol: Tensor) -> tuple[Tensor, ...]:
-        blank, *symbols = state
-        symbol = symbol.expand(torch.broadcast_shapes(blank.shape[:-1], symbol.shape))
-        return (blank, *[*symbols, symbol][len(symbols) + 1 - min(len(symbols) + 1, self.order) :])
+        first, *symbols = state
+        symbol = symbol.expand(torch.broadcast_shapes(first.shape, symbol.shape))
+        return (first, *[*symbols, symbol][len(symbols) + 1 - min(len(symbols) + 1, self.order) :])
 
     def rows(self, state: tuple[Tensor, ...]) -> Tensor:
-        blank, *symbols = state
-        context = torch.zeros(blank.shape[:-1], dtype=torch.long, device=blank.device)
+        first, *symbols = state
+        context = torch.zeros_like(first)
         for symbol in symbols:
             context = context * self.alphabet_size + symbol
-        return row_offset(self.alphabet_size, len(symbols)) + context
+        return first + row_offset(self.alphabet_size, len(symbols)) + context
 
 
 class Markov(RowsFamily):
@@ -47,6 +52,7 @@ class Markov(RowsFamily):
         order: the number m of past symbols that matter, or None: chosen by ``fit`` on a split of the data.
         pseudocount: added to every count in the closed-form fit, or None: chosen likewise.
         replicates: R copies with a leading axis, or None.
+        context_dim: the number of labels of a discrete context x, each with a chain of its own, :math:`\theta(x)`.
 
     ``orders`` holds the order in force, per replicate; contexts longer than it share the row of their suffix.
 
@@ -64,14 +70,13 @@ class Markov(RowsFamily):
         order: int | None,
         pseudocount: float | None = 0.5,
         replicates: int | None = None,
+        context_dim: int | None = None,
     ) -> None:
         k = check_alphabet(alphabet_size)
         self.order = None if order is None else check_integer("order", order, 0)
         length = self.order if self.order is not None else self._longest(k)
-        check_table(
-            "order", k, length + 1, 8, replicates if replicates is None else check_integer("replicates", replicates, 1)
-        )
-        super().__init__(k, length, pseudocount, replicates)
+        check_table("order", k, length + 1, 8, check_copies(replicates, context_dim))
+        super().__init__(k, length, pseudocount, replicates, context_dim)
         self.register_buffer("orders", torch.full(self.lead, length))
 
     @staticmethod
@@ -81,11 +86,12 @@ class Markov(RowsFamily):
             length += 1
         return length
 
-    def law(self, duration: int) -> MarkovLaw:
-        return MarkovLaw(duration, self.logits, self.max_length)
+    def law(self, duration: int, context: Tensor | None = None) -> MarkovLaw:
+        return MarkovLaw(duration, self.logits, self.max_length, self.labels(context), self.context_dim or 1)
 
     def configuration(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("alphabet_size", "order", "pseudocount", "replicates")}
+        names = ("alphabet_size", "order", "pseudocount", "replicates", "context_dim")
+        return {name: getattr(self, name) for name in names}
 
     def settings(self) -> list[dict[str, Any]]:
         orders = range(self.max_length + 1) if self.order is None else (self.order,)
@@ -98,9 +104,10 @@ class Markov(RowsFamily):
         return self if self.replicates is not None else self.trimmed()
 
     def parameter_count(self, duration: int) -> ParameterCount:
-        """Stored: the sum of ``k^(j+1)`` over context lengths j <= m; free: ``k^(m+1) - 1``, at most ``k^T - 1``."""
-        k, order = self.alphabet_size, int(self.orders.max())
-        return ParameterCount(k * row_offset(k, order + 1), k ** min(order + 1, duration) - 1)
+        """Stored: the sum of ``k^(j+1)`` over context lengths j <= m; free: ``k^(m+1) - 1``, at most ``k^T - 1``; as
+        many for each label."""
+        k, order, chains = self.alphabet_size, int(self.orders.max()), self.context_dim or 1
+        return ParameterCount(chains * k * row_offset(k, order + 1), chains * (k ** min(order + 1, duration) - 1))
 
     def replicate(self, index: int) -> Markov:
         """Replicate ``index`` alone, with rows for its own order only."""
@@ -110,8 +117,9 @@ class Markov(RowsFamily):
     def trimmed(self) -> Markov:
         """The same chain without the rows of contexts longer than its order."""
         order = int(self.orders.max())
-        small = Markov(self.alphabet_size, order, self.pseudocount, self.replicates)
+        small = Markov(self.alphabet_size, order, self.pseudocount, self.replicates, self.context_dim)
         small = small.to(self.logits)
-        small.logits.data.copy_(self.logits.detach()[..., : row_offset(self.alphabet_size, order + 1), :])
+        rows = self.by_label(self.logits.detach())[..., : row_offset(self.alphabet_size, order + 1), :]
+        small.logits.data.copy_(rows.flatten(-3, -2))
         small.orders.copy_(self.orders)
         return small

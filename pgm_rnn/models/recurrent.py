@@ -220,7 +220,7 @@ def check_feedback(feedback: str, recurrence: str, input_dim: int | None) -> str
     check_name("feedback", feedback, FEEDBACKS)
     if feedback == "vector" and recurrence == "hidden":
         raise reject(
-            "feedback", "'symbol' or 'none' with recurrence='hidden'", repr(feedback), "or recurrence='output'"
+            "feedback", "'symbol' or 'none' with recurrence='hidden'", repr(feedback), "pass recurrence='output'"
         )
     if feedback == "none" and (recurrence == "output" or input_dim is None):
         raise reject("feedback", "'none' only with recurrence='hidden' and an input_dim", repr(feedback), product)

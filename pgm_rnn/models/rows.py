@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pgm_rnn.checks import check_number
+from pgm_rnn.checks import check_integer, check_number
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.edges import Edges
 from pgm_rnn.family import Family
 from pgm_rnn.lanes import State, take_rows
+from pgm_rnn.sides import labels
 
 
 def row_offset(alphabet_size: int, length: int) -> int:
@@ -22,6 +24,13 @@ def row_offset(alphabet_size: int, length: int) -> int:
     7
     """
     return (alphabet_size**length - 1) // (alphabet_size - 1)
+
+
+def check_copies(replicates: int | None, context_dim: int | None) -> int:
+    """How many tables replicates and labels ask for, if both are integers of at least 1 where they are given."""
+    counts = {"replicates": replicates, "context_dim": context_dim}
+    given = [check_integer(name, count, 1) for name, count in counts.items() if count is not None]
+    return math.prod(given)
 
 
 def suffix_rows(alphabet_size: int, max_length: int, length: int) -> Tensor:
@@ -35,13 +44,27 @@ def suffix_rows(alphabet_size: int, max_length: int, length: int) -> Tensor:
 class RowsLaw(SequenceDistribution):
     r"""The law whose next-symbol logits are a table's row, :math:`P(y_t \mid y_{<t}) = \mathrm{softmax}(L_{r(s_t)})`.
 
-    ``logits (*lead, M, k)``; families say which row a state reads.
+    ``logits (*lead, M, k)``; families say which row a state reads. With labels ``(G,)`` or ``(*lead, G)``, one for each
+    root, there are ``M`` rows for every label, and :meth:`rows` counts on from those of smaller ones.
     """
 
-    def __init__(self, duration: int, logits: Tensor) -> None:
+    def __init__(self, duration: int, logits: Tensor, labels: Tensor | None = None, num_labels: int = 1) -> None:
         lead = logits.shape[:-2]
-        super().__init__(logits.shape[-1], duration, (*lead, 1) if lead else (), logits.device)
+        batch_shape = (*lead, 1) if lead else ()
+        if labels is not None:
+            labels = labels.to(logits.device)
+            batch_shape = (*lead, labels.shape[-1])
+        super().__init__(logits.shape[-1], duration, batch_shape, logits.device)
         self.logits = logits
+        self.labels = labels
+        self.each = logits.shape[-2] // num_labels
+
+    def first_rows(self, shape: Sequence[int]) -> Tensor:
+        """The label of every lane before any symbol, or 0: ``(*shape)``."""
+        if self.labels is None:
+            return torch.zeros(*shape, dtype=torch.long, device=self.logits.device)
+        own = slice(None) if shape[-1] == self.labels.shape[-1] else slice(1)  # one lane stands for any
+        return self.labels[..., own].expand(*shape)
 
     def rows(self, state: State) -> Tensor:
         """The row that each lane reads, ``(*shape)``."""
@@ -69,15 +92,24 @@ class RowsFamily(Family):
         max_length: the length of the longest context with a row.
         pseudocount: :math:`\beta \ge 0` added to every count (1/2 is Krichevsky-Trofimov), or None: chosen by ``fit``.
         replicates: R copies with a leading axis, or None.
+        context_dim: the number of labels of a discrete context, each with rows of its own, or None.
     """
 
     PSEUDOCOUNTS = (0.01, 0.03, 0.1, 0.3, 0.5, 1.0, 3.0, 10.0)
 
-    def __init__(self, alphabet_size: int, max_length: int, pseudocount: float | None, replicates: int | None) -> None:
+    def __init__(
+        self,
+        alphabet_size: int,
+        max_length: int,
+        pseudocount: float | None,
+        replicates: int | None,
+        context_dim: int | None,
+    ) -> None:
         super().__init__(alphabet_size, replicates)
         self.max_length = max_length
+        self.context_dim = context_dim
         self.pseudocount = None if pseudocount is None else check_number("pseudocount", pseudocount, 0, 1e6)
-        rows = row_offset(self.alphabet_size, max_length + 1)
+        rows = row_offset(self.alphabet_size, max_length + 1) * (context_dim or 1)
         self.logits = nn.Parameter(torch.zeros(*self.lead, rows, self.alphabet_size))
 
     def settings(self) -> list[dict[str, Any]]:
@@ -105,8 +137,17 @@ class RowsFamily(Family):
         if order is None or order >= self.max_length:
             return estimate_rows(counts, pseudocount)
         rows = suffix_rows(self.alphabet_size, self.max_length, order).to(counts.device)
+        counts = self.by_label(counts)
         pooled = counts.new_zeros(*counts.shape[:-2], int(rows.max()) + 1, counts.shape[-1]).index_add(-2, rows, counts)
-        return estimate_rows(pooled, pseudocount).index_select(-2, rows)
+        return estimate_rows(pooled, pseudocount).index_select(-2, rows).flatten(-3, -2)
+
+    def by_label(self, rows: Tensor) -> Tensor:
+        """Rows ``(..., M, k)`` as ``(..., labels, rows of one label, k)``."""
+        return rows.unflatten(-2, (self.context_dim or 1, -1))
+
+    def labels(self, context: Tensor | None) -> Tensor | None:
+        """The labels that a context gives to the roots."""
+        return None if context is None else labels("context", context, self.context_dim or 1)
 
 
 def estimate_rows(counts: Tensor, pseudocount: float) -> Tensor:

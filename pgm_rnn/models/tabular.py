@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
-from pgm_rnn.checks import check_alphabet, check_duration, check_integer, check_table, reject, table_size
+from pgm_rnn.checks import check_alphabet, check_duration, check_table, reject, table_size
 from pgm_rnn.family import ParameterCount
-from pgm_rnn.models.rows import RowsFamily, RowsLaw, row_offset
+from pgm_rnn.models.rows import RowsFamily, RowsLaw, check_copies, row_offset
 
 
 class Prefix(NamedTuple):
-    """A prefix of length ``t`` as the integer whose digits to base k are its symbols."""
+    """A prefix of length ``t`` as the integer whose digits to base k are its symbols, behind the label if any."""
 
     context: Tensor
     t: int
@@ -27,13 +26,17 @@ class TabularLaw(RowsLaw):
     """
 
     def initial_state(self, shape: Sequence[int]) -> Prefix:
-        return Prefix(torch.zeros(*shape, dtype=torch.long, device=self.logits.device), 0)
+        return Prefix(self.first_rows(shape), 0)
 
     def update(self, state: Prefix, symbol: Tensor) -> Prefix:
         return Prefix(state.context * self.alphabet_size + symbol, state.t + 1)
 
     def rows(self, state: Prefix) -> Tensor:
-        return row_offset(self.alphabet_size, state.t) + state.context
+        shorter = row_offset(self.alphabet_size, state.t)
+        if self.labels is None:
+            return shorter + state.context
+        prefixes = self.alphabet_size**state.t
+        return state.context // prefixes * self.each + shorter + state.context % prefixes
 
 
 class Tabular(RowsFamily):
@@ -44,6 +47,7 @@ class Tabular(RowsFamily):
         duration: the number T of steps; the table is undefined beyond it.
         pseudocount: added to every count in the closed-form fit, or None: chosen by ``fit`` on a split of the data.
         replicates: R copies with a leading axis, or None.
+        context_dim: the number of labels of a discrete context x, each with a table of its own, :math:`\theta(x)`.
 
     Raises:
         InputError: before anything is allocated, if the table would need more than ``MAX_TABLE_BYTES``.
@@ -57,23 +61,30 @@ class Tabular(RowsFamily):
     """
 
     def __init__(
-        self, alphabet_size: int, duration: int, pseudocount: float | None = 0.5, replicates: int | None = None
+        self,
+        alphabet_size: int,
+        duration: int,
+        pseudocount: float | None = 0.5,
+        replicates: int | None = None,
+        context_dim: int | None = None,
     ) -> None:
         self.duration = check_duration(duration)
-        if replicates is not None:
-            check_integer("replicates", replicates, 1)
-        check_table("duration", check_alphabet(alphabet_size), self.duration, 8, replicates)
-        super().__init__(alphabet_size, self.duration - 1, pseudocount, replicates)
+        copies = check_copies(replicates, context_dim)
+        check_table("duration", check_alphabet(alphabet_size), self.duration, 8, copies)
+        super().__init__(alphabet_size, self.duration - 1, pseudocount, replicates, context_dim)
 
-    def law(self, duration: int) -> TabularLaw:
+    def law(self, duration: int, context: Tensor | None = None) -> TabularLaw:
         if duration > self.duration:
             way_out = "a table is undefined beyond its duration; fit a larger one, or a Markov or Recurrent model"
             raise reject("duration", f"at most {self.duration}, the table's own", duration, way_out)
-        return TabularLaw(duration, self.logits)
+        return TabularLaw(duration, self.logits, self.labels(context), self.context_dim or 1)
 
     def configuration(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("alphabet_size", "duration", "pseudocount", "replicates")}
+        names = ("alphabet_size", "duration", "pseudocount", "replicates", "context_dim")
+        return {name: getattr(self, name) for name in names}
 
     def parameter_count(self, duration: int) -> ParameterCount:
-        """Stored: ``k + k^2 + ... + k^T``; free: ``k^T - 1``."""
-        return ParameterCount(table_size(self.alphabet_size, duration), self.alphabet_size**duration - 1)
+        """Stored: ``k + k^2 + ... + k^T``; free: ``k^T - 1``; as many for each label."""
+        tables = self.context_dim or 1
+        stored, free = table_size(self.alphabet_size, duration), self.alphabet_size**duration - 1
+        return ParameterCount(tables * stored, tables * free)
