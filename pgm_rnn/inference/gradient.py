@@ -34,22 +34,21 @@ Likelihood = Callable[[PrefixTree, SequenceDistribution], Tensor]
 
 
 class Variants:
-    """``J`` variants of a model with ``R`` replicates, as the rows of points ``(J * R, P)``."""
+    """Variants of a model, with replicates such as ``lead = (J, R)``, as the rows of points ``(J * R, P)``."""
 
-    def __init__(self, model: Family, variants: int) -> None:
-        self.model = model
+    def __init__(self, model: Family, lead: tuple[int, ...]) -> None:
+        self.model, self.lead = model, lead
         self.names = [name for name, _ in model.named_parameters()]
-        self.lead = (variants, *model.lead)
         self.shapes = [parameter.shape[len(model.lead) :] for parameter in model.parameters()]
         self.sizes = [shape.numel() for shape in self.shapes]
 
     def parameters(self, points: Tensor) -> dict[str, Tensor]:
-        """The rows of ``points`` as named tensors with leading axes ``(J, R)``."""
+        """The rows of ``points`` as named tensors with leading axes ``lead``."""
         parts = zip(self.names, points.split(self.sizes, -1), self.shapes, strict=True)
         return {name: part.reshape(*self.lead, *shape) for name, part, shape in parts}
 
     def law(self, points: Tensor, duration: int) -> SequenceDistribution:
-        """All variants' laws as one, with batch shape ``(J, R, 1)``."""
+        """All variants' laws as one, with batch shape ``(*lead, 1)``."""
         return functional_call(self.model, self.parameters(points), (duration,))
 
 
@@ -63,7 +62,7 @@ class Problem:
 
     def __init__(self, model: Family, tree: PrefixTree, decays: Tensor, likelihood: Likelihood) -> None:
         self.tree, self.likelihood = tree, likelihood
-        self.variants = Variants(model, len(decays))
+        self.variants = Variants(model, (len(decays), *model.lead))
         penalty = decays.reshape(-1, *(1,) * len(model.lead)) / (2.0 * tree.totals)
         self.penalty = penalty.expand(self.variants.lead).reshape(-1).to(next(model.parameters()).dtype)
 
