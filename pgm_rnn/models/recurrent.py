@@ -35,7 +35,8 @@ class RecurrentLaw(SequenceDistribution):
               P(y_t \mid y_{<t}) = \mathrm{softmax}(c + V h_t)_{y_t},
 
     where f is the cell (tanh: :math:`f(a; h) = \tanh a`), and X, the clock's, may be missing. W may be missing too:
-    then the symbol alone is fed back, and all steps are computed at once.
+    then the symbol alone is fed back, and all steps are computed at once. A ``shift (n H,)`` is added to b after the
+    first step.
 
     Shapes, with ``n`` the cell's blocks: ``U (n H, k)``, ``W (n H, H)``, ``V (k, H)``, ``b (n H,)``, ``c (k,)``,
     ``X (n H, P)``, each with the same leading axes.
@@ -51,6 +52,7 @@ class RecurrentLaw(SequenceDistribution):
         b: Tensor,
         c: Tensor,
         X: Tensor | None = None,
+        shift: Tensor | None = None,
     ) -> None:
         lead = V.shape[:-2]
         super().__init__(V.shape[-2], duration, (*lead, 1) if lead else (), V.device)
@@ -61,7 +63,8 @@ class RecurrentLaw(SequenceDistribution):
         self.X_T = None if X is None else X.mT
         self.b = b.unsqueeze(-2)
         self.c = c.unsqueeze(-2)
-        self.rows = self.U_T + self.b  # (*lead, k, n * H): what each symbol adds to W h
+        self.onward = self.b if shift is None else self.b + shift.unsqueeze(-2)
+        self.rows = self.U_T + self.onward  # (*lead, k, n * H): what each symbol adds to W h
         self.eye = torch.eye(V.shape[-2], dtype=V.dtype, device=V.device)
 
     def initial_state(self, shape: Sequence[int]) -> Tensor | Timed:
@@ -78,7 +81,7 @@ class RecurrentLaw(SequenceDistribution):
 
     def feed(self, state: Tensor | Timed, vector: Tensor) -> Tensor | Timed:
         """The state after a vector ``(*shape, k)`` has come in the place of a symbol's one-hot."""
-        return self._step(state, affine(self.b, vector, self.U_T))
+        return self._step(state, affine(self.onward, vector, self.U_T))
 
     def mediator(self, state: Tensor | Timed) -> Tensor:
         return state if isinstance(state, Tensor) else state.h
@@ -222,8 +225,8 @@ class Recurrent(Family):
         cell, W, X = CELLS[self.cell], self._parameters.get("W"), self._parameters.get("X")
         clock = None if X is None else spread(X, cell.symbol_blocks, cell)
         if self._fed_vector:  # W o = W c + (W V) h
-            U, through = self.U + self.W @ self.c.unsqueeze(-1), self.W @ self.V
-            return RecurrentLaw(duration, cell, U, through, self.V, self.b, self.c, clock)
+            shift = (self.W @ self.c.unsqueeze(-1)).squeeze(-1)
+            return RecurrentLaw(duration, cell, self.U, self.W @ self.V, self.V, self.b, self.c, clock, shift)
         U = spread(self.U, cell.symbol_blocks, cell)
         past = None if W is None else spread(W, cell.state_blocks, cell)
         return RecurrentLaw(duration, cell, U, past, self.V, self.b, self.c, clock)
