@@ -85,11 +85,12 @@ def information_against_bits(rows: pd.DataFrame, bits: Sequence[int]) -> Figure:
     figure, axes = panels([process for process, _ in cells], size=(2.3, 2.3), margin=1.1)
     for (_, cell), panel in zip(cells, axes, strict=True):
         most, labels = float(cell["past_future_nats"].iloc[0]), []
-        for (H, mine), colour in zip(cell.groupby("H"), SHADES, strict=False):
-            for name, alpha in (("trained", 1.0), ("untrained", 0.35)):
-                curves = np.array([json.loads(text) for text in mine[f"information_{name}_nats"]])  # (seeds, bits)
-                panel.plot(bits, curves.mean(0), color=colour, alpha=alpha, marker="o", markersize=3)
-            labels.append(Label(f"H = {int(H)}", max(bits), curves[:, -1].mean(), colour))
+        for H, colour in zip(sorted(cell["H"].unique()), SHADES, strict=False):
+            mine = cell[cell["H"] == H]
+            for name, alpha in (("untrained", 0.35), ("trained", 1.0)):
+                mean = np.mean([json.loads(text) for text in mine[f"information_{name}_nats"]], 0)  # (bits,)
+                panel.plot(bits, mean, color=colour, alpha=alpha, marker="o", markersize=3)
+            labels.append(Label(f"H = {int(H)}", max(bits), mean[-1], colour))
         panel.set_xlim(0, max(bits))
         panel.set_ylim(0, 1.08 * most)
         label_ends(panel, [*labels, _level(panel, "all there is", most)])
