@@ -232,9 +232,8 @@ def erratic(k: int = 2, horizon: int = 16, seed: int = 0) -> TimeVarying:
     check_budget("k", 8 * horizon * k**3, MAX_TABLE_BYTES, "bytes for the transition matrices", "use fewer symbols")
     generator = np.random.default_rng(check_seed(seed))
     rows = torch.from_numpy(generator.dirichlet([1.0] * k, size=(horizon, k)))
-    return TimeVarying(
-        torch.stack([chain_of_rows(table) for table in rows]), torch.full((k,), 1 / k, dtype=torch.double), period=1
-    )
+    joint = torch.stack([chain_of_rows(table) for table in rows])
+    return TimeVarying(joint, np.full(k, 1 / k), period=1)
 
 
 @named
