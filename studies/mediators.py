@@ -316,8 +316,8 @@ FIGURES = {
         lambda frame: information_against_bits(remembered(frame), BITS),
     ),
     "separation": Figure(
-        "The graph of the traced program. Given h_3, filled in, every path from the past (left) to the future (right) is "
-        "blocked: D-separation, computed for every t.",
+        "The graph of the traced program. Given h_3, filled in, every path from the past (left) to the future (right) "
+        "is blocked: D-separation, computed for every t.",
         draw_separation,
     ),
 }
