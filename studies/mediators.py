@@ -74,7 +74,7 @@ ALL_H = (1, 2, 3, 4, 8, 16, 32)
 SCALES = {
     "smoke": Scale(("even", "mess3"), {2: 6, 3: 4}, {2: 4, 3: 3}, (1, 2, 8), 2, {"max_steps": 100, "restarts": 1}),
     "standard": Scale(PROBED, {2: 10, 3: 7}, {2: 6, 3: 5}, ALL_H, 5, {"max_steps": 2000, "restarts": 2}),
-    "full": Scale(PROBED, {2: 12, 3: 8}, {2: 6, 3: 5}, ALL_H, 10, {"max_steps": 6000, "restarts": 4}),
+    "full": Scale(PROBED, {2: 12, 3: 8}, {2: 6, 3: 5}, ALL_H, 10, {"max_steps": 4000, "restarts": 4}),
 }
 GRAPH_T = 6
 
