@@ -62,7 +62,7 @@ class Scale(NamedTuple):
 SCALES = {
     "smoke": Scale(("alternating", "settling"), 4, 6, (2, FAVOURITE), 2, {"max_steps": 60, "restarts": 1}),
     "standard": Scale(SOURCES, 10, 16, (2, 4, 8, FAVOURITE), 5, {}),
-    "full": Scale(SOURCES, 12, 18, (2, 3, 4, 6, 8, 12, FAVOURITE, 24), 10, {}),
+    "full": Scale(SOURCES, 12, 16, (2, 3, 4, 6, 8, 12, FAVOURITE, 24), 10, {}),
 }
 
 # What a network is trained on, and whether t is an input: x_t = one-hot of t modulo the source's period, or of t itself
