@@ -84,7 +84,7 @@ QUICK = {"max_steps": 60, "restarts": 1}
 SCALES: dict[str, dict[str, Any]] = {
     "smoke": {
         "sources": {"golden-mean": 5, "mess3": 4},
-        "sizes": (100,),
+        "sizes": (100, None),
         "seeds": 2,
         "exact": QUICK,
         "sampled": QUICK,

@@ -11,6 +11,7 @@ import math
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pgm_rnn.experiment.costs import growth_exponent
 from pgm_rnn.experiment.intervals import t_interval
@@ -42,6 +43,7 @@ def by_horizon(rows: pd.DataFrame, modes: Contestants, column: str, axis: str, l
             axes.axhline(0.0, color=BLACK, linewidth=0.8)
         else:
             log_axis(axes, "y", low, 1.0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="horizon t (symbols)", ylabel=axis if index % 2 == 0 else "")
         label_ends(axes, labels)
     return figure
@@ -66,8 +68,7 @@ def share_against_words(rows: pd.DataFrame, modes: Contestants, column: str, mar
         axes.axhline(0.0, color=BLACK, linewidth=0.8)
         axes.axhline(margin, color=BLACK, linewidth=0.9, linestyle=":")
         axes.set_ylim(low, high)
-        axes.set_xscale("log")
-        axes.set_xlim(0.6 * rows["N"].min(), 1.7 * rows["N"].max())
+        log_axis(axes, "x", 0.5 * rows["N"].min(), 2 * rows["N"].max())
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:+.0%}")
         axes.set(xlabel="training words N", ylabel=axis if index % 2 == 0 else "")
         label_ends(axes, labels)
