@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.harness import Comparison, Settings, machine
 
-BENCHMARKS = ("gradient_step", "layouts", "exact_divergence", "sampling")
+BENCHMARKS = ("gradient_step", "backward", "layouts", "exact_divergence", "sampling")
 
 
 def main() -> int:

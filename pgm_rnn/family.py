@@ -6,10 +6,12 @@ import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
+import torch
 from torch import Tensor, nn
 
 from pgm_rnn.checks import as_tensor, check_alphabet, check_duration, check_integer, reject
 from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.sides import NO_SIDES, Conditions, Sides
 
 
 class ParameterCount(NamedTuple):
@@ -80,6 +82,19 @@ class Family(nn.Module):
 
     def law(self, duration: int, *args: Any, **kwargs: Any) -> SequenceDistribution:
         raise NotImplementedError(f"{type(self).__name__} is abstract")
+
+    def relevant(self, sides: Sides) -> dict[str, Tensor]:
+        """Of what a truth is conditioned on, the parts that this family takes: others it ignores."""
+        widths = {"context": self.context_dim, "inputs": self.input_dim}
+        return {name: part for name, part in sides.given.items() if widths[name] is not None}
+
+    def conditions(self, duration: int) -> Conditions | None:
+        """For a source of words given a context or inputs: all values of those, with their probabilities."""
+        return None
+
+    def draw_conditions(self, count: int, duration: int, generator: torch.Generator) -> Sides:
+        """For such a source: contexts or inputs of ``count`` words."""
+        return NO_SIDES
 
     def configuration(self) -> dict[str, Any]:
         """The constructor's arguments, as plain values that a file can hold."""

@@ -42,7 +42,8 @@ def stepwise(
             them, so that a prior's draws are sites too: see :func:`pgm_rnn.inference.bayes.bayesian`.
         sequences: N words, or a list of R data sets of N words each for a family with replicates.
         duration: T, if no sequences are given.
-        num_sequences: N, if no sequences are given.
+        num_sequences: N, if no sequences are given; a law of N contexts or inputs, as ``lambda T: family(T, context=x)``
+            gives, samples one word for each.
         mediators: also record ``h_t``, deterministic, through which all earlier symbols act on ``y_t``; families
             without a mediator have no such sites.
 
@@ -107,9 +108,12 @@ def _begin(
     if sequences is None:
         if duration is None:
             raise reject("sequences", "data to observe, or a duration to sample", "neither")
-        count = check_integer("num_sequences", 1 if num_sequences is None else num_sequences, 1)
-        check_budget("num_sequences", count, MAX_INTEGER, "words", "sample fewer")
         law = family(duration)
+        roots = law.batch_shape[-1] if law.batch_shape else 1
+        count = check_integer("num_sequences", roots if num_sequences is None else num_sequences, 1)
+        check_budget("num_sequences", count, MAX_INTEGER, "words", "sample fewer")
+        if roots not in (1, count):
+            raise reject("num_sequences", f"None or {roots}, one word for each of the law's contexts or inputs", count)
         return law, None, torch.Size((*law.batch_shape[:-1], count))
     parts, alphabet_size = _observed(sequences)
     words = parts.pop("symbols")
@@ -130,9 +134,7 @@ def _begin(
 def _observed(sequences: Data) -> tuple[dict[str, Tensor], int]:
     """The symbols and, where there are any, the context and inputs, of ``R`` data sets stacked; and k."""
     if isinstance(sequences, Sequences):
-        sides = {"context": sequences.context, "inputs": sequences.inputs}
-        given = {name: side for name, side in sides.items() if side is not None}
-        return {"symbols": sequences.fixed_length()} | given, sequences.alphabet_size
+        return {"symbols": sequences.fixed_length()} | sequences.sides.given, sequences.alphabet_size
     if not isinstance(sequences, Sequence):
         raise reject("sequences", "Sequences, or a list of them", type(sequences).__name__)
     columns = [_observed(data) for data in sequences if isinstance(data, Sequences)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from pgm_rnn.lanes import join_lanes
 from pgm_rnn.models.tabular import TabularLaw
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.sequences import Sequences
+from pgm_rnn.sides import NO_SIDES
 from pgm_rnn.tree_layout import lanes_at_once, states_below
 
 
@@ -73,12 +75,14 @@ def score(
         return _score_words(model, process)
     if duration is None:
         raise reject("duration", "an integer of at least 1", "None")
-    law = double("model", model)(duration)
-    truth = double("process", process).to(law.device)(duration)
-    if truth.alphabet_size != law.alphabet_size:
-        raise reject("model", f"alphabet_size {truth.alphabet_size}, as in the process", law.alphabet_size)
+    model, truth = double("model", model), double("process", process)
+    truth, duration = truth.to(device_of(model)), check_duration(duration)
+    if truth.alphabet_size != model.alphabet_size:
+        raise reject("model", f"alphabet_size {truth.alphabet_size}, as in the process", model.alphabet_size)
     with torch.no_grad():
-        return _exact(law, truth) if num_sequences is None else _monte_carlo(law, truth, num_sequences, seed)
+        if num_sequences is None:
+            return _exact(model, truth, duration)
+        return _monte_carlo(model, truth, duration, num_sequences, seed)
 
 
 def double(argument: str, family: Family) -> Family:
@@ -91,21 +95,40 @@ def double(argument: str, family: Family) -> Family:
     return copy.deepcopy(family).double()
 
 
-def log_probs(law: SequenceDistribution, words: Tensor) -> Tensor:
-    """Conditional log-probabilities of words ``(N, T)``, in parts: ``(*batch, N, T)``."""
+def device_of(family: Family) -> torch.device:
+    """Where a family's tensors are."""
+    return next((tensor.device for tensor in family.state_dict().values()), torch.device("cpu"))
+
+
+def log_probs(model: Family, data: Sequences) -> Tensor:
+    """Conditional log-probabilities of words, in parts: ``(N, T)``, or ``(R, N, T)`` with replicates."""
+    words = Sequences(data.fixed_length(), data.alphabet_size, None, *data.sides)
     with torch.no_grad():
-        return torch.cat([law.conditional_log_probs(part) for part in words.split(_words_at_once(law))], -2)
+        return torch.cat(
+            [
+                model(part.duration, **part.sides.given).conditional_log_probs(part.symbols)
+                for part in in_parts(words, model)
+            ],
+            -2,
+        )
 
 
-def _words_at_once(*laws: SequenceDistribution) -> int:
-    """How many words are evaluated together under each of the laws."""
-    return max(1, min(lanes_at_once(law) // law.duration for law in laws))
+def in_parts(words: Sequences, *families: Family) -> Iterator[Sequences]:
+    """The words in parts that all families can evaluate at once."""
+    one = words[torch.tensor([0], device=words.symbols.device)]
+    laws = [family(words.duration, **family.relevant(one.sides)) for family in families]
+    size = max(1, min(lanes_at_once(law) // words.duration for law in laws))
+    for part in torch.arange(len(words), device=words.symbols.device).split(size):
+        yield words[part]
 
 
-def _exact(law: SequenceDistribution, truth: SequenceDistribution) -> Score:
-    tree = PrefixTree.from_law(truth)
+def _exact(model: Family, truth: Family, duration: int) -> Score:
+    """Every root's own divergence, weighted by its share, where the truth is a conditional one."""
+    known = truth.conditions(duration)
+    sides, shares = (NO_SIDES, None) if known is None else known
+    tree = PrefixTree.from_law(truth(duration, **sides.given), sides=sides, shares=shares)
     entropies = tree.entropies()
-    cross_entropies = -tree.expected_log_probs(law)
+    cross_entropies = -tree.expected_log_probs(model(duration, **model.relevant(sides)))
     divergences = cross_entropies - entropies
     return Score(
         divergence=plain(divergences.sum(-1)),
@@ -118,7 +141,7 @@ def _exact(law: SequenceDistribution, truth: SequenceDistribution) -> Score:
     )
 
 
-def _monte_carlo(law: SequenceDistribution, truth: SequenceDistribution, num_sequences: int, seed: int) -> Score:
+def _monte_carlo(model: Family, truth: Family, duration: int, num_sequences: int, seed: int) -> Score:
     r"""The sum over prefixes :math:`y_{<t}` sampled from the truth; at each of them the sum over symbols is exact.
 
     Both filters run along the same words (unpaired errors would be ten times larger) and the log-ratio of the symbol
@@ -126,10 +149,14 @@ def _monte_carlo(law: SequenceDistribution, truth: SequenceDistribution, num_seq
     term is negative, and none is noisier than what it stands for (Rao-Blackwell).
     """
     count = check_integer("num_sequences", num_sequences, 2)
-    if truth.batch_shape:
-        raise reject("process", "a truth without replicates", f"batch shape {tuple(truth.batch_shape)}")
-    words = truth.sample((count,), generator=torch.Generator().manual_seed(check_seed(seed)))
-    parts = [conditional_terms(law, truth, part) for part in words.split(_words_at_once(law, truth))]
+    if truth.replicates is not None:
+        raise reject("process", "a truth without replicates", f"{truth.replicates} replicates")
+    generator = torch.Generator().manual_seed(check_seed(seed))
+    sides = truth.draw_conditions(count, duration, generator)
+    law = truth(duration, **sides.given)
+    symbols = law.sample(() if sides.given else (count,), generator=generator)
+    words = Sequences(symbols, truth.alphabet_size, None, *sides)
+    parts = [conditional_terms(model, truth, part) for part in in_parts(words, model, truth)]
     gaps, losses, entropies = (torch.cat(column, -2) for column in zip(*parts, strict=True))  # (*batch, N, T or 1)
     return Score(
         divergence=plain(gaps.sum(-1).mean(-1)),
@@ -142,11 +169,12 @@ def _monte_carlo(law: SequenceDistribution, truth: SequenceDistribution, num_seq
     )
 
 
-def conditional_terms(
-    law: SequenceDistribution, truth: SequenceDistribution, words: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Along words ``(N, T)``: the divergences ``(*batch, N, T)``, and summed over t cross-entropy and entropy."""
-    true, claimed = truth.conditional_laws(words), law.conditional_laws(words)  # (*batch, N, T, k)
+def conditional_terms(model: Family, truth: Family, words: Sequences) -> tuple[Tensor, Tensor, Tensor]:
+    """Along N words: the divergences ``(*lead, N, T)``, and summed over t cross-entropy and entropy."""
+    true, claimed = (
+        family(words.duration, **family.relevant(words.sides)).conditional_laws(words.symbols)
+        for family in (truth, model)
+    )  # (*lead, N, T, k)
     p = true.exp()
     gaps, losses, surprises = (
         (p * nats.masked_fill(p == 0, 0.0)).sum(-1) for nats in (true - claimed, -claimed, -true)
@@ -161,10 +189,10 @@ def _standard_error(values: Tensor, dim: int) -> Tensor:
 
 
 def _score_words(model: Family, words: Sequences) -> Score:
-    law = double("model", model)(words.duration, context=words.context, inputs=words.inputs)
-    if law.alphabet_size != words.alphabet_size:
-        raise reject("model", f"alphabet_size {words.alphabet_size}, as in the data", law.alphabet_size)
-    losses = -log_probs(law, words.fixed_length()).sum(-1)
+    model = double("model", model)
+    if model.alphabet_size != words.alphabet_size:
+        raise reject("model", f"alphabet_size {words.alphabet_size}, as in the data", model.alphabet_size)
+    losses = -log_probs(model, words).sum(-1)
     error = losses.std(-1, correction=min(1, len(words) - 1)) / len(words) ** 0.5
     return Score(None, plain(losses.mean(-1)), None, plain(error), "data", None, None)
 

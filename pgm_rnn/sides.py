@@ -42,6 +42,13 @@ class Sides(NamedTuple):
 NO_SIDES = Sides()
 
 
+class Conditions(NamedTuple):
+    """All sides that a source may be under, G of them, and their probabilities ``(G,)``."""
+
+    sides: Sides
+    shares: Tensor
+
+
 def encode(argument: str, values: Tensor, width: int) -> Tensor:
     """Vectors ``(..., width)`` in float64: as they are, or the one-hots of labels ``(...)`` in ``0..width-1``.
 

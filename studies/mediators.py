@@ -74,7 +74,7 @@ ALL_H = (1, 2, 3, 4, 8, 16, 32)
 SCALES = {
     "smoke": Scale(("even", "mess3"), {2: 6, 3: 4}, {2: 4, 3: 3}, (1, 2, 8), 2, {"max_steps": 100, "restarts": 1}),
     "standard": Scale(PROBED, {2: 10, 3: 7}, {2: 6, 3: 5}, ALL_H, 5, {"max_steps": 2000, "restarts": 2}),
-    "full": Scale(PROBED, {2: 12, 3: 8}, {2: 6, 3: 5}, ALL_H, 10, {"max_steps": 6000, "restarts": 4}),
+    "full": Scale(PROBED, {2: 12, 3: 8}, {2: 6, 3: 5}, ALL_H, 10, {"max_steps": 4000, "restarts": 4}),
 }
 GRAPH_T = 6
 
@@ -101,6 +101,7 @@ def measure(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any
 GRAPHS = {
     "network, h shown": (Recurrent(2, 3), True),
     "network, h summed out": (Recurrent(2, 3), False),
+    "symbol alone fed back, h shown": (Recurrent(2, 3, recurrence="output", feedback="symbol"), True),
     "table": (Tabular(2, GRAPH_T), False),
     "Markov(1)": (Markov(2, 1), False),
 }
@@ -139,7 +140,7 @@ def remember(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, An
     symbols = probe_belief(process, T, lambda words: past_symbols(words, process.alphabet_size))
     rows = []
     for r in range(len(seeds)):
-        row = {"kept_nats": kept[r], "available_nats": available, "kept_share": kept[r] / available}
+        row = {"kept_nats": kept[r], "available_nats": available, "missing_share": 1 - kept[r] / available}
         row |= {"r2_past_symbols": symbols.explained}
         for name, model in zip(KINDS, (trained, untrained), strict=True):
             row |= decode(name, model.replicate(r), process, spec, picture=spec["picture"] and r == 0)
@@ -171,17 +172,17 @@ def decode(name: str, model: Family, process: Process, spec: Mapping[str, Any], 
 
 RULE = (
     "For each of even, rrxor and mess3, at the largest H: the share of the exact available nats, sum_t [H(y_t) - "
-    "H(y_t | y_<t)], that the trained network keeps, with its 95 % t-interval over seeds of the initial weights. A "
-    "process is kept if the interval lies above 99 %, and lost if it lies below and four fifths of the fits "
-    "converged: a fit that was cut off only keeps less.\n"
-    "Supported: all three kept, and in the graph of the traced program h_t separates past from future at every t "
-    "and no symbol does. Refuted: one of them lost, or the graph says otherwise. Inconclusive: anything else, and "
-    "fewer than the three processes or than five seeds.\n"
+    "H(y_t | y_<t)], that the trained network misses, with its 95 % t-interval over seeds of the initial weights. A "
+    "process is kept if the interval lies below 1 %, and lost if it lies above and four fifths of the fits converged: "
+    "a fit that was cut off only misses more.\n"
+    "Supported: all three kept, and in the graph of the traced program h_t separates past from future at every t and "
+    "no symbol does. Refuted: one of them lost, or the graph says otherwise. Inconclusive: anything else, and fewer "
+    "than the three processes or than five seeds.\n"
     "The linear probe does not decide, because what is carried need not be linear. It is judged process by process: "
     "the belief is readable if the interval of R² lies above 0.95, not readable if it lies below.\n"
-    "The number is the share averaged over the processes, with its t-interval over seeds."
+    "The number is the missing share averaged over the processes, with its t-interval over seeds."
 )
-KEPT, READABLE, MIN_SEEDS, MIN_CONVERGED = 0.99, 0.95, 5, 0.8
+ALLOWED, READABLE, MIN_SEEDS, MIN_CONVERGED = 0.01, 0.95, 5, 0.8
 
 
 class Outcome(NamedTuple):
@@ -189,7 +190,7 @@ class Outcome(NamedTuple):
 
     process: str
     H: int
-    shares: pd.Series  # of the available nats, by seed
+    missing: pd.Series  # share of the available nats, by seed
     share: Interval
     r2: Interval
     r2_untrained: Interval
@@ -198,9 +199,9 @@ class Outcome(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        if self.share.low > KEPT:
+        if self.share.high < ALLOWED:
             return "kept"
-        return "lost" if self.share.high < KEPT and self.converged >= MIN_CONVERGED else "open"
+        return "lost" if self.share.low > ALLOWED and self.converged >= MIN_CONVERGED else "open"
 
     @property
     def belief(self) -> str:
@@ -211,30 +212,30 @@ class Outcome(NamedTuple):
     def __str__(self) -> str:
         share, low, high = self.share
         return (
-            f"{self.process} (H = {self.H}): {share:.3%} [{low:.3%}, {high:.3%}] of the nats, {self.verdict}; belief "
-            f"{self.belief}, R² = {self.r2.mean:.4f} [{self.r2.low:.4f}, {self.r2.high:.4f}], against "
-            f"{self.r2_untrained.mean:.4f} untrained and {self.r2_past_symbols:.4f} from the past symbols themselves"
+            f"{self.process} (H = {self.H}): {share:.2g} [{low:.2g}, {high:.2g}] of the nats missing, {self.verdict}; "
+            f"belief {self.belief}, R² = {self.r2.mean:.4f} [{self.r2.low:.4f}, {self.r2.high:.4f}], against "
+            f"{self.r2_untrained.mean:.4f} untrained and {self.r2_past_symbols:.4f} from the past symbols themselves."
         )
 
 
 def decide(frame: pd.DataFrame) -> Verdict:
     outcomes = [outcome for process in PROBED if (outcome := look_at(frame, process))]
     verdicts = [outcome.verdict for outcome in outcomes]
-    shares = pd.DataFrame({outcome.process: outcome.shares for outcome in outcomes}).dropna()
+    missing = pd.DataFrame({outcome.process: outcome.missing for outcome in outcomes}).dropna()
     reason = f"Kept on {verdicts.count('kept')} and lost on {verdicts.count('lost')} of {len(PROBED)} processes."
     if not graph_obeys(frame):
         verdict, reason = "refuted", "In the traced graph h_t does not separate past from future, or a symbol does."
     elif len(outcomes) < len(PROBED):
         verdict, reason = "inconclusive", f"Only {len(outcomes)} of the three processes were measured."
-    elif len(shares) < MIN_SEEDS:
-        verdict, reason = "inconclusive", f"Only {len(shares)} seeds."
+    elif len(missing) < MIN_SEEDS:
+        verdict, reason = "inconclusive", f"Only {len(missing)} seeds."
     elif "lost" in verdicts:
         verdict = "refuted"
     else:
         verdict = "supported" if set(verdicts) == {"kept"} else "inconclusive"
-    value, low, high = t_interval(100 * shares.mean(axis=1))
-    lines = "\n".join([reason, *(f"{outcome}." for outcome in outcomes)])
-    return Verdict(verdict, value, low, high, "% of the available nats", RULE, lines)
+    value, low, high = t_interval(100 * missing.mean(axis=1))
+    text = "\n".join([reason, *map(str, outcomes)])
+    return Verdict(verdict, value, low, high, "% of the available nats missing", RULE, text)
 
 
 def look_at(frame: pd.DataFrame, process: str) -> Outcome | None:
@@ -245,8 +246,8 @@ def look_at(frame: pd.DataFrame, process: str) -> Outcome | None:
     rows = rows[rows["H"] == rows["H"].max()].set_index("seed")
     trained, untrained = (t_interval(rows[f"r2_{name}"]) for name in KINDS)
     symbols, converged = float(rows["r2_past_symbols"].iloc[0]), float(rows["converged"].astype(bool).mean())
-    shares = rows["kept_share"].astype(float)
-    return Outcome(process, int(rows["H"].iloc[0]), shares, t_interval(shares), trained, untrained, symbols, converged)
+    missing, H = rows["missing_share"].astype(float), int(rows["H"].iloc[0])
+    return Outcome(process, H, missing, t_interval(missing), trained, untrained, symbols, converged)
 
 
 def graph_obeys(frame: pd.DataFrame) -> bool:
@@ -271,7 +272,7 @@ def draw_beliefs(frame: pd.DataFrame) -> Drawing:
     row = rows[rows["image_trained"].notna()].iloc[0]
     process = PROCESSES[row["process"]]()
     words, weights = possible_words(process, int(row["T"]) - 1)
-    images = {f"{name}, H = {row['H']}": np.array(json.loads(row[f"image_{name}"])) for name in KINDS}
+    images = {f"{name}, H = {int(row['H'])}": np.array(json.loads(row[f"image_{name}"])) for name in KINDS}
     return side_by_side({"exact belief": summarise(process, words).exp().numpy(), **images}, weights.numpy())
 
 
@@ -287,22 +288,19 @@ def draw_separation(_: pd.DataFrame) -> Drawing:
 
 
 FIGURES = {
-    "separation": Figure(
-        "The graph of the traced program. Given h_3, filled in, no path leads from the past (left) to the future "
-        "(right): D-separation, computed for every t.",
-        draw_separation,
-    ),
-    "nats-kept": Figure(
-        "Above: what the trained network keeps of the past, sum over t of H(y_t) minus its cross-entropy, against the "
-        "number H of hidden units; dashed: the exact most, and what the best laws of the last 1, 2, 3 symbols keep. "
-        "Below: what is missing from the exact most, which is its KL from the truth. Bands: lowest to highest seed.",
-        lambda frame: nats_against_units(remembered(frame)),
-    ),
     "beliefs": Figure(
         "The belief simplex of mess3. Each point is a past of T - 1 symbols, its area the past's probability and its "
         "colour the exact belief, the same in all panels. Left: the belief itself. Beside it: its best linear image in "
         "h_t, trained, and with random weights of the same H.",
         draw_beliefs,
+    ),
+    "nats-kept": Figure(
+        "Above: what the trained network keeps of the past, sum over t of H(y_t) minus its cross-entropy, against the "
+        "number H of hidden units; dashed: the exact most, and what the best laws of the last 1, 2, 3 symbols keep. "
+        "A network that feeds back the symbol alone has an h_t that separates past from future just as well, and keeps "
+        "at most the line of the last symbol. Below: what is missing from the exact most, which is the KL from the "
+        "truth; less than 10⁻⁷ is drawn there. Bands: lowest to highest seed.",
+        lambda frame: nats_against_units(remembered(frame)),
     ),
     "belief-unexplained": Figure(
         "The share 1 - R² of the exact belief's variance that a linear map of h_t leaves unexplained, against H, every "
@@ -313,15 +311,20 @@ FIGURES = {
     "information-against-bits": Figure(
         "I(Q(h_t); future) in the true process, with each unit of h_t rounded to one of 2^b equal cells on (-1, 1), "
         "for several H. Solid: trained; faint: random weights. Where both touch the ceiling, the number tells of H and "
-        "b, not of learning: with many bits any h_t names its prefix. Means over seeds.",
+        "b, not of learning: with many bits any h_t names its prefix. Where a faint line lies above its solid one, "
+        "training has given up distinctions that the network's own read-out did not need. Means over seeds.",
         lambda frame: information_against_bits(remembered(frame), BITS),
+    ),
+    "separation": Figure(
+        "The graph of the traced program. Given h_3, filled in, every path from the past (left) to the future (right) "
+        "is blocked: D-separation, computed for every t.",
+        draw_separation,
     ),
 }
 
 
 def interval_text(values: pd.Series) -> str:
-    mean, low, high = t_interval(values)
-    return f"{mean:.5f} [{low:.5f}, {high:.5f}]"
+    return "{:.2g} [{:.2g}, {:.2g}]".format(*t_interval(values))
 
 
 def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -329,9 +332,9 @@ def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     for (process, T, H), rows in remembered(frame).groupby(["process", "T", "H"], sort=False):
         line = {"process": process, "T": T, "H": H, "kept (nats/word)": rows["kept_nats"].mean()}
         line |= {"available (nats/word)": rows["available_nats"].mean()}
-        line |= {"share kept [95 %]": interval_text(rows["kept_share"])}
-        line |= {f"R² {name} [95 %]": interval_text(rows[f"r2_{name}"]) for name in KINDS}
-        line |= {"R² past symbols": rows["r2_past_symbols"].mean()}
+        line |= {"share missing [95 %]": interval_text(rows["missing_share"])}
+        line |= {f"1 - R² {name} [95 %]": interval_text(1 - rows[f"r2_{name}"]) for name in KINDS}
+        line |= {"1 - R² past symbols": 1 - rows["r2_past_symbols"].iloc[0]}
         lines.append(line | {"converged": f"{int(rows['converged'].sum())} of {len(rows)}"})
     graphs = frame.loc[frame["kind"] == "graph", ["model", "given", "separated_steps", "asked_steps"]]
     graphs = graphs.astype({"separated_steps": int, "asked_steps": int})
@@ -360,7 +363,7 @@ STUDY = Study(
     tables=tables,
     notes=(
         "In the graph of the traced program h_t D-separates y_<t from y_t .. y_T for every t; no symbol does; with h "
-        "summed out or in the table nothing does; in Markov(1) y_(t-1) does and y_(t-2) does not.",
+        "summed out or in the table none does either; in Markov(1) y_(t-1) does and y_(t-2) does not.",
         "I(past; future | h_t) = 0 in the network's own law, also where h_t is the same for many prefixes; and putting "
         "the h_t of another prefix in its place makes the future that prefix's.",
         "I(Q(h_t); future) never falls as bits are added and never exceeds I(past; future).",

@@ -195,7 +195,7 @@ def log_likelihood(model: Family, samples: Sequence[Sequences]) -> list[float]:
         return []
     tree = PrefixTree.from_sequences(samples)
     with torch.no_grad():
-        return (tree.totals * tree.expected_log_prob(model(tree.duration))).tolist()
+        return (tree.totals * tree.expected_log_prob(tree.law(model))).tolist()
 
 
 def train(

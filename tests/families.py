@@ -78,6 +78,7 @@ PROCESS_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "biased-coin": [{}, {"p": 0.3}],
     "cyclostationary": [{}, {"rows": [[0.9, 0.1, 0.0], [0.2, 0.3, 0.5]]}],
     "drifting": [{}, {"horizon": 3}],
+    "erratic": [{}, {"k": 3, "horizon": 4}],
     "even": [{}],
     "golden-mean": [{"p": 0.4}],
     "markov": [{}],

@@ -101,6 +101,16 @@ def test_fit_to_a_process_is_exact(capsys: pytest.CaptureFixture[str], tmp_path:
     assert training == pytest.approx(processes.golden_mean().block_entropy(5), abs=1e-6)
 
 
+def test_fit_in_another_mode(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With nothing but its own vectors fed, a network cannot get below the sum of H(y_t)."""
+    target, process = tmp_path / "model.safetensors", ("--process", "golden-mean", "-T", "4")
+    said = Result(
+        capsys, "fit", *process, "--model", "recurrent(hidden_dim=3)", "--mode", "output-vector", "-o", target
+    )
+    floor = 4 * processes.golden_mean().block_entropy(1)
+    assert float(re.search(r"training +(\S+)", said.out)[1]) == pytest.approx(floor, abs=1e-5)
+
+
 def test_compare_ranks_the_ladder(capsys: pytest.CaptureFixture[str], tmp_path: Path, words: Path) -> None:
     said = Result(capsys, "compare", words, "--output", tmp_path)
     assert said.code == 0
@@ -157,6 +167,10 @@ FIT = ("fit", "--process", "even", "-T", "4", "-o", "model")
         (("sample", "--process", "even(p=2)", "-T", "3"), "p: expected a number"),
         (("sample", "--process", "even(p=open('x'))", "-T", "3"), "numbers, strings or lists as arguments"),
         ((*FIT, "--model", "recurent"), "did you mean 'recurrent'?"),
+        (
+            (*FIT, "--model", "recurrent(hidden_dim=2)", "--mode", "free"),
+            "mode: expected one of free-running, output-v",
+        ),
         ((*FIT, "--model", "recurrent"), "missing a required argument: 'hidden_dim'"),
         (("fit", "words.csv", "-T", "4", "-o", "m", "--model", "tabular"), "-n and -T with --process only"),
         (("fit", "absent.csv", "-o", "m", "--model", "tabular"), "data: expected a file, got 'absent.csv'"),

@@ -22,7 +22,8 @@ LAYERS = [
     {"checks", "edges", "lanes", "devices", "files", "naming", "progress"}
     | {"sequences", "distribution", "family", "tree_layout", "prefix_tree", "sides"},
     {"programs", "processes", "models", "graphs", "folding", "summaries"},
-    {"inference", "scoring", "theory", "storage", "drift", "exposure", "mediation", "sharing"},
+    {"inference", "scoring", "theory", "storage"}
+    | {"extrapolation", "exposure", "gradient_flow", "mediation", "sharing"},
     {"experiment"},
     {"report", "cli", "__main__"},
     {"studies"},

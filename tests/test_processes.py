@@ -136,7 +136,9 @@ def test_a_belief_that_underflows_is_still_right(run: int) -> None:
     state = law.initial_state((1,))
     for _ in range(run):
         state = law.update(state, torch.tensor([0]))
-    assert math.isclose(float(law.mediator(state)[0, 1]), (run + 1) * math.log(0.1 / 0.9), rel_tol=1e-9)  # pi is (0.9, 0.1)
+    assert math.isclose(
+        float(law.mediator(state)[0, 1]), (run + 1) * math.log(0.1 / 0.9), rel_tol=1e-9
+    )  # pi is (0.9, 0.1)
 
 
 def test_probabilities_at_the_end_of_the_range() -> None:

@@ -31,6 +31,9 @@ def fit(
     process: ProcessName = None,
     num_sequences: NumSequences = None,
     duration: Duration = None,
+    mode: Annotated[
+        str, typer.Option(help="What a network is fed: teacher-forcing, free-running, scheduled or output-vector.")
+    ] = "teacher-forcing",
     device: Device = "auto",
     seed: Seed = 0,
 ) -> None:
@@ -53,7 +56,8 @@ def fit(
     else:
         training = parse(str(process))(duration)
     given = {"alphabet_size": training.alphabet_size, "duration": training.duration}
-    result = pgm_rnn.fit(build("model", model, MODELS, **given), training, seed=seed, device=device, progress=True)
+    untrained = build("model", model, MODELS, **given)
+    result = pgm_rnn.fit(untrained, training, mode=mode, seed=seed, device=device, progress=True)
     pgm_rnn.save(result.model, output)
     kept = min(int(result.steps), len(result.losses) - 1)
     typer.echo(f"training   {float(result.losses[kept]):.6f} nats per word")

@@ -68,10 +68,7 @@ def compare_models(
             )
     if reference is not None:
         check_name("reference", reference, families)
-    words = data.fixed_length()
-    sides = {"context": data.context, "inputs": data.inputs}
-    laws = {name: family(data.duration, **sides) for name, family in families.items()}
-    losses = {name: -log_probs(law, words).sum(-1).cpu() for name, law in laws.items()}
+    losses = {name: -log_probs(family, data).sum(-1).cpu() for name, family in families.items()}
     best = min(losses, key=lambda name: _mean(losses[name]))
     rows = [_row(name, family, losses, reference or best, data) for name, family in families.items()]
     table = pd.DataFrame(rows).set_index("model").sort_values("nats_per_symbol", kind="stable")

@@ -41,10 +41,11 @@ class Batches:
             self.sources: list[SequenceDistribution | Tensor] = [data]
             self.alphabet_size, self.duration, self.replicates = data.alphabet_size, data.duration, None
             return
-        if isinstance(data, PrefixTree):
-            way_out = "only modes that draw nothing train on a tree"
-            raise reject("data", "Sequences, a list of them, or a law, to draw words from", "PrefixTree", way_out)
+        if not isinstance(data, Sequences | Sequence):
+            raise reject("data", "Sequences, a list of them, or a law, to draw words from", type(data).__name__)
         tree = PrefixTree.from_sequences(data)  # it knows which data sets go together
+        if tree.sides.given:
+            raise reject("data", "words without context and inputs in a mode that draws", ", ".join(tree.sides.given))
         self.alphabet_size, self.duration, self.replicates = tree.alphabet_size, tree.duration, tree.replicates
         self.sources = [part.fixed_length() for part in ([data] if isinstance(data, Sequences) else data)]
 

@@ -16,14 +16,20 @@ from pgm_rnn.prefix_tree import PrefixTree
 
 def count_rows(model: RowsFamily, tree: PrefixTree) -> Tensor:
     """How often each row was followed by each symbol, ``(M, k)`` or ``(R, M, k)``; shares if the data has no end."""
-    law = functional_call(model, {"logits": model.logits.detach()[(0,) * len(model.lead)]}, (tree.duration,))
-    assert isinstance(law, RowsLaw)
+    law = rows_law(model, model.logits.detach()[(0,) * len(model.lead)], tree)
     rows = law.rows_along(*tree.roots_and_edges(law)).unsqueeze(-1)
     weights = torch.cat([level.weights for level in tree.levels], -2)
     counts = weights.new_zeros(*weights.shape[:-2], *model.logits.shape[-2:])
     counts = counts.scatter_add(-2, rows.expand_as(weights), weights)
     totals = tree.totals.reshape(*tree.totals.shape, 1, 1)
     return torch.where(torch.isinf(totals), counts, (counts * totals).round())
+
+
+def rows_law(model: RowsFamily, logits: Tensor, tree: PrefixTree) -> RowsLaw:
+    """The law at a tree's duration and sides that has these rows in place of the model's own."""
+    law = functional_call(model, {"logits": logits}, (tree.duration,), tree.sides.given)
+    assert isinstance(law, RowsLaw)
+    return law
 
 
 def fit_counting(model: RowsFamily, tree: PrefixTree, split: tuple[PrefixTree, PrefixTree] | None) -> Fit:
@@ -46,7 +52,7 @@ def fit_counting(model: RowsFamily, tree: PrefixTree, split: tuple[PrefixTree, P
     chosen_settings = [settings[index] for index in best.tolist()]
     fitted = model.adopt(chosen_settings)
     with torch.no_grad():
-        loss = -tree.expected_log_prob(fitted(tree.duration))
+        loss = -tree.expected_log_prob(tree.law(fitted))
     zeros = torch.zeros(len(best), dtype=torch.double, device=loss.device)
     ones, seconds = torch.ones(len(best), dtype=torch.long, device=loss.device), time.perf_counter() - started
     return Fit(fitted, loss.reshape(-1, 1), losses, ones, ones > 0, zeros, zeros, chosen_settings, seconds)
@@ -65,7 +71,7 @@ def _best_setting(
     counts = count_rows(model, part)
     losses = []
     for setting in settings:
-        law = functional_call(model, {"logits": model.estimate(counts, **setting)}, (held_out.duration,))
+        law = rows_law(model, model.estimate(counts, **setting), held_out)
         losses.append(-held_out.expected_log_prob(law).reshape(-1))
     stacked = torch.stack(losses, -1)
     return stacked.argmin(-1), stacked

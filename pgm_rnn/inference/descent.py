@@ -70,7 +70,7 @@ def descend(
         steps += active
         if step >= WINDOW:
             slope = torch.where(active, (history[-1 - WINDOW] - history[-1]) / WINDOW, slope)
-        flat = (optimizer.gradient_norm < GRADIENT_TOLERANCE) & (slope < SLOPE_TOLERANCE)
+        flat = (optimizer.gradient_norm < GRADIENT_TOLERANCE) & ((slope < SLOPE_TOLERANCE) | optimizer.stuck)
         if watch is not None:
             flat = watch.look(step, optimizer.points, active) | flat
         converged |= active & flat

@@ -2,9 +2,9 @@ r"""What a network is fed while it trains: the true past, its own, a mixture of 
 
 All modes ask for the true :math:`y_t` at every step, with loss :math:`-\log q(y_t \mid \text{what was fed})`. The
 chain rule :math:`\log p(y_1, y_2) = \log p(y_2 \mid y_1) + \log p(y_1)` makes this the likelihood where the true past
-is fed: that is teacher forcing, and its lowest loss is the block entropy H(T). A past that the model has drawn itself is
-independent of :math:`y_t`, and so is one of output vectors, which no symbol ever enters. There the lowest expected loss
-is :math:`\sum_t H(y_t) \ge H(T)`, reached by the product of the one-step marginals: an improper objective, which
+is fed: that is teacher forcing, and its lowest loss is the block entropy H(T). A past that the model has drawn itself
+is independent of :math:`y_t`, and so is one of output vectors, which no symbol ever enters. There the lowest expected
+loss is :math:`\sum_t H(y_t) \ge H(T)`, reached by the product of the one-step marginals: an improper objective, which
 rewards forgetting the past (Huszar 2015, *How (not) to train your generative model*, arXiv:1511.05101).
 
 Sources: Williams and Zipser (1989), *A learning algorithm for continually running fully recurrent neural networks*
@@ -39,19 +39,18 @@ def feed_words(
     """What a law is fed in place of ``words``: each symbol the true one, or the law's own draw given what it was fed.
 
     Args:
-        law: with batch shape ``(*rows, 1)``.
-        words: ``(*rows, N, T)``.
+        law: with batch shape ``(rows, 1)``.
+        words: ``(rows, N, T)``.
         true_share: the probability of the true symbol, apart for every symbol.
         generators: one for each row, so that a row's numbers do not depend on the others.
 
     Returns:
-        ``(*rows, N, T)``; the last symbol, which nothing follows, is the true one.
+        ``(rows, N, T)``; the last symbol, which nothing follows, is the true one.
     """
     if true_share == 1.0:
         return words
-    numbers = [torch.rand((2, *words.shape[-2:]), generator=g, dtype=torch.double) for g in generators]
-    coins, draws = torch.stack(numbers).to(words.device).unbind(1)
-    coins, draws = coins.reshape(words.shape), draws.reshape(words.shape)
+    numbers = [torch.rand((2, *words.shape[1:]), generator=own, dtype=torch.double) for own in generators]
+    coins, draws = torch.stack(numbers, 1).to(words.device)
     fed, state = words.clone(), law.initial_state(words.shape[:-1])
     for t in range(words.shape[-1] - 1):
         own = invert(law.next_logits(state), draws[..., t])

@@ -34,22 +34,21 @@ Likelihood = Callable[[PrefixTree, SequenceDistribution], Tensor]
 
 
 class Variants:
-    """``J`` variants of a model with ``R`` replicates, as the rows of points ``(J * R, P)``."""
+    """Variants of a model, with replicates such as ``lead = (J, R)``, as the rows of points ``(J * R, P)``."""
 
-    def __init__(self, model: Family, variants: int) -> None:
-        self.model = model
+    def __init__(self, model: Family, lead: tuple[int, ...]) -> None:
+        self.model, self.lead = model, lead
         self.names = [name for name, _ in model.named_parameters()]
-        self.lead = (variants, *model.lead)
         self.shapes = [parameter.shape[len(model.lead) :] for parameter in model.parameters()]
         self.sizes = [shape.numel() for shape in self.shapes]
 
     def parameters(self, points: Tensor) -> dict[str, Tensor]:
-        """The rows of ``points`` as named tensors with leading axes ``(J, R)``."""
+        """The rows of ``points`` as named tensors with leading axes ``lead``."""
         parts = zip(self.names, points.split(self.sizes, -1), self.shapes, strict=True)
         return {name: part.reshape(*self.lead, *shape) for name, part, shape in parts}
 
     def law(self, points: Tensor, duration: int) -> SequenceDistribution:
-        """All variants' laws as one, with batch shape ``(J, R, 1)``."""
+        """All variants' laws as one, with batch shape ``(*lead, 1)``."""
         return functional_call(self.model, self.parameters(points), (duration,))
 
 
@@ -63,13 +62,13 @@ class Problem:
 
     def __init__(self, model: Family, tree: PrefixTree, decays: Tensor, likelihood: Likelihood) -> None:
         self.tree, self.likelihood = tree, likelihood
-        self.variants = Variants(model, len(decays))
+        self.variants = Variants(model, (len(decays), *model.lead))
         penalty = decays.reshape(-1, *(1,) * len(model.lead)) / (2.0 * tree.totals)
         self.penalty = penalty.expand(self.variants.lead).reshape(-1).to(next(model.parameters()).dtype)
 
     def loss(self, points: Tensor, tree: PrefixTree) -> Tensor:
         """Nats per word of a tree, ``(J * R,)``."""
-        return -self.likelihood(tree, self.variants.law(points, tree.duration)).reshape(-1)
+        return -self.likelihood(tree, self.variants.law(points, tree.duration, tree.sides)).reshape(-1)
 
     def held_out(self, tree: PrefixTree) -> Loss:
         """The loss on another tree, without gradients."""
@@ -127,7 +126,7 @@ def fit_gradient(
     decays = torch.tensor((0.0,) if held_out is None else WEIGHT_DECAYS, dtype=torch.double, device=tree.totals.device)
     starts = starting_points(model, seed, restarts, spread=tree.replicates is None)
     rows = model.replicates or 1
-    together = max(1, lanes_at_once(model(tree.duration)) // tree.num_cells)
+    together = max(1, lanes_at_once(tree.law(model)) // tree.num_cells)
     variants = [(decay, restart) for decay in range(len(decays)) for restart in range(restarts)]
     results = []
     for first in range(0, len(variants), together):

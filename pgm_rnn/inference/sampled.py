@@ -43,7 +43,7 @@ def fit_batches(
     started = time.perf_counter()
     rows = model.replicates or 1
     points = starting_points(model, seed, restarts, spread=batches.replicates is None).flatten(0, -2)
-    training = Training(Variants(model, restarts), points, batches, true_share, seed)
+    training = Training(model, points, batches, true_share, seed)
     with few_threads(len(points) * BATCH * batches.duration):
         descent = training.run(max_steps, progress)
     best, restart = choose(descent, rows)
@@ -53,25 +53,24 @@ def fit_batches(
 
 
 class Training:
-    """Adam on all rows ``points (J * R, P)`` at once; it is elementwise, so no row knows of another."""
+    """Adam on the points ``(J * R, P)`` of J restarts and R replicates; elementwise, so no row knows of another."""
 
-    def __init__(self, variants: Variants, points: Tensor, batches: Batches, true_share: Share, seed: int) -> None:
-        self.variants, self.points, self.true_share = variants, points.requires_grad_(), true_share
-        restarts, replicates = variants.lead[0], len(points) // variants.lead[0]
+    def __init__(self, model: Family, points: Tensor, batches: Batches, true_share: Share, seed: int) -> None:
+        self.points, self.batches, self.true_share = points.requires_grad_(), batches, true_share
+        self.variants = Variants(model, (len(points),))
         self.generators, self.streams = [], []
-        for restart in range(restarts):
-            for r in range(replicates):
-                own = mix(seed + (r if batches.replicates is None else 0), restart, 1)  # the weights' has no third
-                self.generators.append(torch.Generator().manual_seed(own))
-                self.streams.append(batches.stream(r, self.generators[-1]))
+        for row in range(len(points)):
+            restart, r = divmod(row, model.replicates or 1)
+            own = mix(seed + (r if batches.replicates is None else 0), restart, 1)  # the weights' has no third number
+            self.generators.append(torch.Generator().manual_seed(own))
+            self.streams.append(batches.stream(r, self.generators[-1]))
 
     def loss(self, done: float) -> Tensor:
         """Nats per word of every row's next batch, ``(J * R,)``, when a share of training is ``done``."""
         words = torch.stack([next(stream) for stream in self.streams]).to(self.points.device)
-        words = words.unflatten(0, self.variants.lead)
-        law = self.variants.law(self.points, words.shape[-1])
+        law = self.variants.law(self.points, self.batches.duration)
         fed = feed_words(law, words, self.true_share(done), self.generators)
-        return -fed_log_prob(law, words, fed).mean(-1).flatten()
+        return -fed_log_prob(law, words, fed).mean(-1)
 
     def run(self, max_steps: int, progress: Report | None) -> Descent:
         """Train; the last of the losses is the mean over many further batches."""

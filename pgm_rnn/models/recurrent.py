@@ -155,8 +155,9 @@ class Recurrent(Family):
         cell, weights = CELLS[self.cell], self._parameters
         U: Tensor | None = weights.get("U")
         W: Tensor | None = weights.get("W")
+        shift = None
         if self._fed_vector:  # W o = W c + (W V) h
-            U, W = self.U + self.W @ self.c.unsqueeze(-1), self.W @ self.V
+            shift, W = (self.W @ self.c.unsqueeze(-1)).squeeze(-1), self.W @ self.V
         start = None if context is None or "R_0" not in weights else times(self._vectors("context", context), self.R_0)
         side = self._side(duration, context, inputs)
         return RecurrentLaw(
@@ -167,8 +168,9 @@ class Recurrent(Family):
             self.V,
             self.b,
             self.c,
-            None if side is None else spread(side.mT, cell.symbol_blocks, cell).mT,
-            None if start is None else start.tanh(),
+            side=None if side is None else spread(side.mT, cell.symbol_blocks, cell).mT,
+            start=None if start is None else start.tanh(),
+            shift=shift,
         )
 
     def _side(self, duration: int, context: Tensor | None, inputs: Tensor | None) -> Tensor | None:
@@ -197,17 +199,23 @@ class Recurrent(Family):
         return {name: getattr(self, name) for name in (*names, "context_dim", "context_as", "input_dim")}
 
     def parameter_count(self, duration: int) -> ParameterCount:
-        """Stored: of the tanh cell ``H^2 + 2 k H + H + k``; of all, the entries of :meth:`shapes`.
+        r"""Stored: of the tanh cell ``H^2 + 2 k H + H + k``; of all, the entries of :meth:`shapes`.
 
-        The softmax leaves ``H + 1`` of them without effect, or ``k + 1`` where its argument is fed back as a vector. In
-        a cell with gates ``2 H`` of the entries of b, which only the first state has without U, do not matter there;
-        and a clock makes as many rows of b superfluous as X has.
+        ``H + 1`` of them have no effect: because of the softmax or, where a vector is fed back, ``k + 1`` because of it
+        and ``H - k`` of b, since :math:`h_1` acts through :math:`o_1` alone. Below ``H = k`` that vector idles
+        ``H (k - H)`` more, of W. In a cell with gates ``2 H`` of the entries of b, which only the first state has
+        without U, do not matter there; and a clock makes as many rows of b superfluous as X has.
+
+        The symbol alone fed back, with nothing from the side, leaves ``k + 1`` rows of k logits that differ by a matrix
+        of rank ``r = min(H, k - 1)``: ``r (2 k - 1 - r) + k - 1`` are free, a chain's ``k^2 - 1`` from ``H = k - 1`` on.
         """
-        shapes, cell = self.shapes(), CELLS[self.cell]
+        shapes, cell, k, H = self.shapes(), CELLS[self.cell], self.alphabet_size, self.hidden_dim
         stored = sum(math.prod(shape) for shape in shapes.values())
-        idle = (self.alphabet_size if self._fed_vector else self.hidden_dim) + 1
-        if "U" in shapes:
-            idle += (len(cell.symbol_blocks) - cell.parts) * self.hidden_dim
+        if not {"W", "X", "R"} & set(shapes):
+            rank = min(H, k - 1)
+            return ParameterCount(stored, rank * (2 * k - 1 - rank) + k - 1)
+        idle = H + 1 + (H * max(k - H, 0) if self._fed_vector else 0)
+        idle += (len(cell.symbol_blocks) - cell.parts) * H if "U" in shapes else 0
         return ParameterCount(stored, stored - idle - (shapes["X"][0] if self.clock else 0))
 
 

@@ -38,7 +38,7 @@ class RecurrentLaw(SequenceDistribution):
 
     Shapes, with ``n`` the cell's blocks: ``U (n H, k)``, ``W (n H, H)``, ``V (k, H)``, ``b (n H,)``, ``c (k,)``; the
     side ``(G, P, n H)`` for G roots, step t reading column ``(t - 1) mod P``, and the start ``(G, H)``, in place of
-    :math:`h_0`; each with the same leading axes.
+    :math:`h_0`; each with the same leading axes. A shift ``(n H,)`` is added to b after the first step.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class RecurrentLaw(SequenceDistribution):
         c: Tensor,
         side: Tensor | None = None,
         start: Tensor | None = None,
+        shift: Tensor | None = None,
     ) -> None:
         lead = V.shape[:-2]
         self.roots = max([1, *(part.shape[dim] for part, dim in ((side, -3), (start, -2)) if part is not None)])
@@ -65,7 +66,8 @@ class RecurrentLaw(SequenceDistribution):
         self.start = start
         self.b = b.unsqueeze(-2)
         self.c = c.unsqueeze(-2)
-        self.rows = None if U is None else U.mT + self.b  # (*lead, k, n * H): what each symbol adds to W h
+        self.onward = self.b if shift is None else self.b + shift.unsqueeze(-2)
+        self.rows = None if U is None else U.mT + self.onward  # (*lead, k, n * H): what each symbol adds to W h
         self.eye = torch.eye(V.shape[-2], dtype=V.dtype, device=V.device)
 
     def initial_state(self, shape: Sequence[int]) -> State:
@@ -89,7 +91,7 @@ class RecurrentLaw(SequenceDistribution):
     def feed(self, state: State, vector: Tensor) -> State:
         """The state after a vector ``(*shape, k)`` has come in the place of a symbol's one-hot."""
         assert self.U_T is not None  # training refuses to feed a network that reads no symbols
-        return self._step(state, affine(self.b, vector, self.U_T))
+        return self._step(state, affine(self.onward, vector, self.U_T))
 
     def mediator(self, state: State) -> Tensor:
         return state if isinstance(state, Tensor) else state.h

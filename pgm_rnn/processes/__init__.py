@@ -9,7 +9,7 @@ from pgm_rnn.processes.drawn import markov, random_machine, random_markov
 from pgm_rnn.processes.hidden_markov import HiddenMarkovLaw
 from pgm_rnn.processes.process import Process
 from pgm_rnn.processes.source import Source
-from pgm_rnn.processes.time_varying import TimeVarying, alternating, cyclostationary, drifting, settling
+from pgm_rnn.processes.time_varying import TimeVarying, alternating, cyclostationary, drifting, erratic, settling
 from pgm_rnn.processes.zoo import (
     biased_coin,
     even,
@@ -44,6 +44,7 @@ TIME_VARYING: dict[str, Callable[..., TimeVarying]] = {
     "alternating": alternating,
     "cyclostationary": cyclostationary,
     "drifting": drifting,
+    "erratic": erratic,
     "settling": settling,
 }
 """Sources whose law moves with t."""
@@ -63,7 +64,7 @@ def parse(text: str) -> Source:
 
 __all__ = [
     "PROCESSES", "SOURCES", "TIME_VARYING", "HiddenMarkovLaw", "Process", "Source", "TimeVarying", "alternating",
-    "biased_coin", "cyclostationary", "drifting", "even", "golden_mean", "markov", "mess3", "nemo",
+    "biased_coin", "cyclostationary", "drifting", "erratic", "even", "golden_mean", "markov", "mess3", "nemo",
     "noisy_random_phase_slip", "parse", "periodic", "random_machine", "random_markov", "rrxor", "settling",
     "simple_nonunifilar", "zero_one_random",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from pgm_rnn.checks import (
     check_duration,
     check_integer,
     check_number,
+    check_seed,
     reject,
 )
 from pgm_rnn.family import ParameterCount
@@ -160,6 +161,9 @@ def rotation(tables: Tensor) -> Tensor:
     return joint.permute(2, 0, 3, 1, 4).reshape(k, period * states, period * states)
 
 
+MAX_HORIZON = 2**16
+"""Steps for which a source keeps a table each."""
+
 ROWS = (((0.95, 0.05), (0.2, 0.8)), ((0.7, 0.3), (0.05, 0.95)), ((0.4, 0.6), (0.3, 0.7)))
 
 
@@ -216,8 +220,20 @@ def drifting(first: float = 0.2, last: float = 0.8, horizon: int = 16) -> TimeVa
     return TimeVarying(torch.stack([even(float(p)).joint for p in path]), even(first).initial, period=1)
 
 
-MAX_HORIZON = 2**16
-"""Steps for which a drifting source keeps a table each."""
+@named
+def erratic(k: int = 2, horizon: int = 16, seed: int = 0) -> TimeVarying:
+    """A chain of order 1 whose rows are drawn anew, each uniform over all distributions, for each step up to
+    ``horizon``, and then hold: nothing in one t tells of another.
+
+    >>> erratic(k=3, seed=1)
+    TimeVarying('erratic(k=3, horizon=16, seed=1)', k=3, states=3, tables=16, period=1)
+    """
+    k, horizon = check_integer("k", k, 2), check_integer("horizon", horizon, 1, MAX_HORIZON)
+    check_budget("k", 8 * horizon * k**3, MAX_TABLE_BYTES, "bytes for the transition matrices", "use fewer symbols")
+    generator = np.random.default_rng(check_seed(seed))
+    rows = torch.from_numpy(generator.dirichlet([1.0] * k, size=(horizon, k)))
+    joint = torch.stack([chain_of_rows(table) for table in rows])
+    return TimeVarying(joint, np.full(k, 1 / k), period=1)
 
 
 @named

@@ -41,7 +41,7 @@ def window_keeps(process: Process, duration: int, order: int) -> float:
 def nats_against_units(rows: pd.DataFrame) -> Figure:
     """Above: nats kept against H, with the ceiling and what windows keep. Below: what is missing, on a log scale."""
     cells = list(_cells(rows))
-    titles = [f"{process}, T = {cell['T'].iloc[0]}" for process, cell in cells]
+    titles = [f"{process}, T = {int(cell['T'].iloc[0])}" for process, cell in cells]
     figure, axes = panels([*titles, *[""] * len(cells)], columns=len(cells), size=(2.3, 1.9), margin=1.1)
     for (process, cell), above, below in zip(cells, axes, axes[len(cells) :], strict=False):
         source, T, most = PROCESSES[process](), int(cell["T"].iloc[0]), float(cell["available_nats"].iloc[0])
@@ -52,7 +52,7 @@ def nats_against_units(rows: pd.DataFrame) -> Figure:
         log_axis(below, "y", missing.min() / 2, missing.max() * 2)
         for panel in (above, below):
             _units_axis(panel, cell)
-        windows = {f"last {m} symbols": window_keeps(source, T, m) for m in (1, 2, 3)}
+        windows = {f"last {m} symbols" if m > 1 else "last symbol": window_keeps(source, T, m) for m in (1, 2, 3)}
         label_ends(above, [_level(above, text, nats) for text, nats in {**windows, "all there is": most}.items()])
         below.set_xlabel("hidden units H")
     axes[0].set_ylabel("kept (nats per word)")
@@ -85,11 +85,12 @@ def information_against_bits(rows: pd.DataFrame, bits: Sequence[int]) -> Figure:
     figure, axes = panels([process for process, _ in cells], size=(2.3, 2.3), margin=1.1)
     for (_, cell), panel in zip(cells, axes, strict=True):
         most, labels = float(cell["past_future_nats"].iloc[0]), []
-        for (H, mine), colour in zip(cell.groupby("H"), SHADES, strict=False):
-            for name, alpha in (("trained", 1.0), ("untrained", 0.35)):
-                curves = np.array([json.loads(text) for text in mine[f"information_{name}_nats"]])  # (seeds, bits)
-                panel.plot(bits, curves.mean(0), color=colour, alpha=alpha, marker="o", markersize=3)
-            labels.append(Label(f"H = {H}", max(bits), curves[:, -1].mean(), colour))
+        for H, colour in zip(sorted(cell["H"].unique()), SHADES, strict=False):
+            mine = cell[cell["H"] == H]
+            for name, alpha in (("untrained", 0.35), ("trained", 1.0)):
+                mean = np.mean([json.loads(text) for text in mine[f"information_{name}_nats"]], 0)  # (bits,)
+                panel.plot(bits, mean, color=colour, alpha=alpha, marker="o", markersize=3)
+            labels.append(Label(f"H = {int(H)}", max(bits), mean[-1], colour))
         panel.set_xlim(0, max(bits))
         panel.set_ylim(0, 1.08 * most)
         label_ends(panel, [*labels, _level(panel, "all there is", most)])
@@ -109,6 +110,7 @@ def _units_axis(axes: Axes, rows: pd.DataFrame) -> None:
     log_axis(axes, "x", 0.85 * units[0], 1.15 * units[-1])
     axes.set_xticks(units, [str(H) for H in units])
     axes.set_xlabel("")
+    axes.set_ylabel("")
 
 
 def _level(axes: Axes, text: str, height: float) -> Label:

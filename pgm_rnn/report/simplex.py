@@ -18,7 +18,7 @@ PALETTE = np.array([to_rgb(OKABE_ITO[name]) for name in ("vermillion", "green", 
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, math.sqrt(3) / 2]])
 """Where certainty of each state is drawn: an equilateral triangle with sides of 1."""
 
-LARGEST, USUAL = 60.0, 12.0
+LARGEST, USUAL = 36.0, 7.0
 """Square points that a belief covers at most, and at the mean weight."""
 
 
@@ -43,10 +43,10 @@ def draw_simplex(axes: Axes, beliefs: np.ndarray, weights: np.ndarray, colours: 
     axes.scatter(x[order], y[order], s=sizes[order], c=colours[order], linewidth=0, alpha=0.75, zorder=2)
     for state, (cx, cy) in enumerate(CORNERS, start=1):
         above = cy > 0
-        offset, side = (0, 5 if above else -5), "bottom" if above else "top"
+        offset, side = (0, 9 if above else -9), "bottom" if above else "top"
         style = {"ha": "center", "va": side, "size": 8.5, "color": PALETTE[state - 1]}
         axes.annotate(f"state {state}", (cx, cy), offset, textcoords="offset points", **style)
     axes.set_xlim(-0.08, 1.08)
-    axes.set_ylim(-0.12, 0.98)
+    axes.set_ylim(-0.14, 1.0)
     axes.set_aspect("equal")
     axes.axis("off")
