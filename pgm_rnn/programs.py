@@ -42,8 +42,8 @@ def stepwise(
             them, so that a prior's draws are sites too: see :func:`pgm_rnn.inference.bayes.bayesian`.
         sequences: N words, or a list of R data sets of N words each for a family with replicates.
         duration: T, if no sequences are given.
-        num_sequences: N, if no sequences are given; a law of N contexts or inputs, as ``lambda T: family(T, context=x)``
-            gives, samples one word for each.
+        num_sequences: N, if no sequences are given. A law given N contexts, as ``lambda T: family(T, context=x)``
+            builds it, samples one word for each.
         mediators: also record ``h_t``, deterministic, through which all earlier symbols act on ``y_t``; families
             without a mediator have no such sites.
 

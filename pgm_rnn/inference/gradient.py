@@ -19,6 +19,7 @@ from pgm_rnn.inference.descent import Descent, Loss, descend, stack
 from pgm_rnn.inference.result import Fit
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.progress import Report
+from pgm_rnn.sides import NO_SIDES, Sides
 from pgm_rnn.tree_layout import lanes_at_once
 
 WEIGHT_DECAYS = (0.0, 3.0, 10.0)
@@ -47,9 +48,9 @@ class Variants:
         parts = zip(self.names, points.split(self.sizes, -1), self.shapes, strict=True)
         return {name: part.reshape(*self.lead, *shape) for name, part, shape in parts}
 
-    def law(self, points: Tensor, duration: int) -> SequenceDistribution:
-        """All variants' laws as one, with batch shape ``(*lead, 1)``."""
-        return functional_call(self.model, self.parameters(points), (duration,))
+    def law(self, points: Tensor, duration: int, sides: Sides = NO_SIDES) -> SequenceDistribution:
+        """All variants' laws as one, with batch shape ``(*lead, 1)``, or ``(*lead, G)`` given the sides of G roots."""
+        return functional_call(self.model, self.parameters(points), (duration,), sides.given)
 
 
 class Problem:

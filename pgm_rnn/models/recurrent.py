@@ -207,7 +207,8 @@ class Recurrent(Family):
         without U, do not matter there; and a clock makes as many rows of b superfluous as X has.
 
         The symbol alone fed back, with nothing from the side, leaves ``k + 1`` rows of k logits that differ by a matrix
-        of rank ``r = min(H, k - 1)``: ``r (2 k - 1 - r) + k - 1`` are free, a chain's ``k^2 - 1`` from ``H = k - 1`` on.
+        of rank ``r = min(H, k - 1)``: ``r (2 k - 1 - r) + k - 1`` are free, and a chain's ``k^2 - 1`` where H is not
+        below ``k - 1``.
         """
         shapes, cell, k, H = self.shapes(), CELLS[self.cell], self.alphabet_size, self.hidden_dim
         stored = sum(math.prod(shape) for shape in shapes.values())
