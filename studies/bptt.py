@@ -167,9 +167,11 @@ REACHED = 1e-10  # largest difference to the sequential states
 def newton(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]:
     """Newton against the sequential pass: a row for every T and network."""
     seeds, longest = sorted(set(spec["seeds"])), max(spec["durations"])
-    made = trained(spec["process"], seeds, longest) if "process" in spec else random(spec["gain"], seeds, longest)
+    if "gain" in spec:
+        net, made = f"g = {spec['gain']}", random_networks(spec["gain"], seeds, longest)
+    else:
+        net, made = f"trained: {spec['process']}", trained_networks(spec["process"], seeds, longest)
     pairs = dict(zip(seeds, made, strict=True))
-    net = f"trained: {spec['process']}" if "process" in spec else f"g = {spec['gain']}"
     rows = []
     for T, seed in product(spec["durations"], seeds):
         model, word = pairs[seed]
@@ -177,7 +179,7 @@ def newton(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]
     return rows
 
 
-def random(gain: float, seeds: list[int], T: int) -> Iterator[tuple[Family, Tensor]]:
+def random_networks(gain: float, seeds: list[int], T: int) -> Iterator[tuple[Family, Tensor]]:
     """Random networks, each with a random word."""
     for seed in seeds:
         model, generator = network(2, UNITS, seed)
@@ -186,7 +188,7 @@ def random(gain: float, seeds: list[int], T: int) -> Iterator[tuple[Family, Tens
         yield model, torch.randint(2, (1, T), generator=generator)
 
 
-def trained(name: str, seeds: list[int], T: int) -> Iterator[tuple[Family, Tensor]]:
+def trained_networks(name: str, seeds: list[int], T: int) -> Iterator[tuple[Family, Tensor]]:
     """Networks trained on the process up to T = 8, each with a word of the process."""
     process = PROCESSES[name]()
     untrained = Recurrent(process.alphabet_size, UNITS, replicates=len(seeds))
@@ -307,7 +309,7 @@ def too_little(rows: pd.DataFrame) -> str:
 
 
 def where_it_holds(rows: pd.DataFrame) -> str:
-    """The networks for which the steps do have to wait."""
+    """How many networks Newton reaches, by the sign of their exponent."""
     chaotic, reached = rows["lyapunov_nats_per_step"] > 0, rows["reached"].astype(bool)
     below, above = (f"{(reached & which).sum()} of {which.sum()}" for which in (~chaotic, chaotic))
     return (
