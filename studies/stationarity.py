@@ -231,8 +231,14 @@ def parts(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, pd.DataFrame]
 
 
 def nearest(chains: pd.DataFrame) -> pd.DataFrame:
-    """The row of the order whose shared chain is nearest to the truth."""
-    return chains.nsmallest(1, "kl_nats_per_word")
+    """The row of the order whose shared chain is nearest to the truth, the lowest of equals."""
+    kl = without_rounding(chains["kl_nats_per_word"])
+    return chains.assign(kl_nats_per_word=kl).sort_values(["kl_nats_per_word", "order"]).head(1)
+
+
+def without_rounding(values: pd.Series) -> pd.Series:
+    """Nats to 1e-12: what is left of an exact zero is rounding, of either sign."""
+    return values.astype(float).round(12) + 0.0
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -260,7 +266,7 @@ def draw_price(frame: pd.DataFrame) -> Drawing:
             panel.plot([low, high], [y, y], color=colour, linewidth=3, alpha=0.35, solid_capstyle="butt")
             panel.plot(high, y, "o", color=colour)
             panel.plot(low, y, "o", color=colour, markerfacecolor="white")
-            text = f"{high - low:.2f}"
+            text = f"{round(high - low, 2) + 0.0:.2f}"  # no -0.00
             panel.annotate(text, (high, y), (6, 0), textcoords="offset points", va="center", size=8)
         panel.set_yticks(range(len(texts)), texts if number % 3 == 0 else [""] * len(texts))
         panel.set_ylim(len(texts) - 0.5, -0.5)
@@ -353,11 +359,6 @@ FIGURES = {
         draw_sizes,
     ),
 }
-
-
-def without_rounding(values: pd.Series) -> pd.Series:
-    """Nats to 1e-12: what is left of an exact zero is rounding, of either sign."""
-    return values.astype(float).round(12) + 0.0
 
 
 def prices(frame: pd.DataFrame) -> pd.DataFrame:

@@ -196,6 +196,9 @@ def test_no_autograd_inside() -> None:
     [
         (Recurrent(2, 3, replicates=2), "2 replicates; take model.replicate"),
         (Tabular(2, 3), "got Tabular"),
+        (Recurrent(2, 3, cell="gru"), "got cell 'gru'"),
+        (Recurrent(2, 3, recurrence="output", feedback="vector"), "recurrence 'output'"),
+        (Recurrent(2, 3, clock=4), "further inputs, got .*X"),
     ],
 )
 def test_other_models_are_refused(model: Any, message: str) -> None:

@@ -220,7 +220,7 @@ def test_newton_is_measured_against_the_sequential_pass() -> None:
 
 def test_gains_are_those_of_the_weights() -> None:
     for gain in (0.5, 2.0):
-        spread = [float(model.W.detach().var()) for model, _ in MODULE.random(gain, list(range(40)), 5)]
+        spread = [float(model.W.detach().var()) for model, _ in MODULE.random_networks(gain, list(range(40)), 5)]
         assert np.mean(spread) == pytest.approx(gain**2 / MODULE.UNITS, rel=0.05)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -79,19 +79,24 @@ def _is_view(storage: torch.UntypedStorage, args: Sequence[Any]) -> bool:
 
 
 def fewest_seconds(steps: Mapping[str, Step], rounds: int, device: torch.device | str = "cpu") -> dict[str, float]:
-    """The fewest seconds that each step took in ``rounds`` turns; steps take turns, so that a busy machine slows all.
+    """The fewest seconds that each step took in ``rounds`` turns; the steps take turns, so that they meet the same lot.
+
+    On the CPU they are seconds of this process on the processor, which other programs do not lengthen; on one thread
+    of an idle machine that is the time that passes. On CUDA it is the time until the device is done.
 
     >>> sorted(fewest_seconds({"sum": lambda: torch.ones(3).sum(), "nothing": lambda: None}, rounds=2))
     ['nothing', 'sum']
     """
+    cuda = torch.device(device).type == "cuda"
+    clock = perf_counter if cuda else process_time
     fewest = dict.fromkeys(steps, float("inf"))
     for _ in range(rounds):
         for name, step in steps.items():
-            start = perf_counter()
+            start = clock()
             step()
-            if torch.device(device).type == "cuda":
+            if cuda:
                 torch.cuda.synchronize(device)
-            fewest[name] = min(fewest[name], perf_counter() - start)
+            fewest[name] = min(fewest[name], clock() - start)
     return fewest
 
 
