@@ -170,7 +170,7 @@ def test_validation_words_replace_the_split() -> None:
         (lambda: fit(models.Recurrent(2, 2), processes.even()(3), dtype=torch.int64), "dtype: expected"),
         (lambda: fit(processes.even(), processes.even()(3)), "model: expected a model with parameters"),
         (lambda: fit("rnn", processes.even()(3)), "model: expected a model with parameters"),
-        (lambda: fit(models.Recurrent(2, 2), Sequences([[0, 1]], 2, context=[[1.0]])), "symbols alone"),
+        (lambda: fit(models.Recurrent(2, 2), Sequences([[0, 1]], 2, context=[[1.0]])), "takes no context"),
         (lambda: fit(models.Recurrent(2, 2), processes.even()(3), device="cpu:x"), "device: expected"),
         (lambda: fit(models.Tabular(2, 3), processes.even()(4)), "undefined beyond its duration"),
         (lambda: fit(models.Recurrent(2, 2), processes.even()(3), device="gpu"), "device: expected one of"),
