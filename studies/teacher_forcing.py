@@ -284,7 +284,7 @@ def describe(process: str, bias: Interval, rows: pd.DataFrame) -> str:
 
 def speed(steeper: Mapping[str, Interval]) -> str:
     parts = [
-        f"{WIRINGS[name].label} + {mean:.2f} [{low:.2f}, {high:.2f}]" for name, (mean, low, high) in steeper.items()
+        f"{WIRINGS[name].label} {mean:+.2f} [{low:.2f}, {high:.2f}]" for name, (mean, low, high) in steeper.items()
     ]
     return f"exponent of T, above that of {WIRINGS[DECOUPLED].label}: {', '.join(parts)}"
 
