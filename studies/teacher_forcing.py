@@ -83,7 +83,7 @@ def wired(wiring: str) -> Recurrent:
 
 SOURCES = {"golden-mean": 10, "even": 10, "markov": 10, "mess3": 6}  # and the T of their words
 MORE = {"rrxor": 10, "nemo": 10, "simple-nonunifilar": 10}
-QUICK = {"max_steps": 60, "restarts": 1}
+QUICK = {"max_steps": 30, "restarts": 1}
 SCALES: dict[str, dict[str, Any]] = {
     "smoke": {
         "sources": {"golden-mean": 5, "mess3": 4},
@@ -92,7 +92,7 @@ SCALES: dict[str, dict[str, Any]] = {
         "deciding_seeds": 2,
         "exact": QUICK,
         "sampled": QUICK,
-        "durations": (8, 32, 128),
+        "durations": (8, 32),
         "rounds": 2,
     },
     "standard": {
