@@ -250,8 +250,16 @@ def decide(frame: pd.DataFrame) -> Verdict:
     else:
         enough, half = 3 * holds >= 2 * len(SOURCES), 2 * refuted >= len(SOURCES)
         verdict = "supported" if enough else "refuted" if half else "inconclusive"
-    reasons = "\n".join([reason, *map(str, trials)])
+    reasons = "\n".join([reason, *map(str, trials), at_other_lengths(frame)])
     return Verdict(verdict, holds, holds, holds + outcomes.count("open"), f"of {len(SOURCES)} processes", RULE, reasons)
+
+
+def at_other_lengths(frame: pd.DataFrame) -> str:
+    """How many processes are above the tolerance by the length of the words trained on: a verdict holds for its own."""
+    rows = learned(frame)
+    mean = rows[rows["model"] == RNN].groupby(["T", "process"])["excess_unseen_nats_per_symbol"].mean()
+    above = [f"{(part > TOLERANCE).sum()} of {len(part)} at T = {T}" for T, part in mean.groupby("T")]
+    return "Mean over seeds above the tolerance, by training length: " + ", ".join(above) + "."
 
 
 def hold_trials(frame: pd.DataFrame) -> list[Trial]:

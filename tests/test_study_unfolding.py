@@ -96,6 +96,7 @@ def test_the_verdict_is_by_how_many_processes_it_holds_on(bad: int, verdict: str
     result = STUDY.decide(results(mixed(bad)))
     assert (result.verdict, result.value, result.low, result.high) == (verdict, 9 - bad, 9 - bad, 9 - bad)
     assert result.reason.count("refuted for this process") == bad
+    assert f"by training length: 9 of 9 at T = 4, {bad} of 9 at T = 8." in result.reason
 
 
 def test_a_process_of_which_seeds_disagree_is_open() -> None:

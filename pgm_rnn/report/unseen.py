@@ -55,7 +55,7 @@ def excess_by_position(rows: pd.DataFrame, contestants: Contestants, tolerance: 
 
 def drift_and_cost(rows: pd.DataFrame, colours: Mapping[str, str], trained: int, tolerance: float) -> Figure:
     """Left: how far states are from all that training visited, by position. Right: what that distance costs."""
-    figure, (left, right) = panels(["distance to the states trained on", "and what it costs"], 2, (3.0, 3.4), 1.75)
+    figure, (left, right) = panels(["distance to the states trained on", "and what it costs"], 2, (3.0, 3.4), 2.1)
     longest = max(_long_form(rows, "excess_by_position_nats")["t"])
     _position_axis(left, trained, longest)
     labels, points = [], []
@@ -91,7 +91,7 @@ def excess_against_training_length(rows: pd.DataFrame, colours: Mapping[str, str
     labels = []
     for process, colour in colours.items():
         line = mean[process].sort_index()
-        axes.plot(line.index, line, "o-", color=colour, markersize=3.5)
+        axes.plot(line.index, line, "o-", color=colour, markersize=3.5, clip_on=False)
         labels.append(Label(process, line.index[-1], float(line.iloc[-1]), colour))
     lengths = sorted(rows["T"].unique())
     axes.set_xlim(lengths[0], lengths[-1])
