@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,6 +43,38 @@ def excess(
     )
     joined = [torch.cat([a, b[..., exact:]], -1) for a, b in pairs if a is not None and b is not None]
     return joined[0], joined[1]
+
+
+ROUNDING = 1e-12
+"""States no further apart than this are one."""
+
+
+class Octave(NamedTuple):
+    """Positions ``first .. last``, the mean of their excess, and a bound on its standard error, nats per symbol."""
+
+    first: int
+    last: int
+    excess: float
+    standard_error: float
+
+
+def worst_octave(nats: Tensor, errors: Tensor, trained: int) -> Octave:
+    """Of the unseen positions ``T + 1 .. 2T, 2T + 1 .. 4T, ...`` those that lose most, from :func:`excess` ``(T,)``.
+
+    The errors of positions come from the same words; their mean is what they can be together at most.
+
+    Example:
+        >>> worst_octave(torch.tensor([0.0, 0.0, 0.2, 0.4, 0.1, 0.1]), torch.zeros(6), trained=2)
+        Octave(first=3, last=4, excess=0.3..., standard_error=0.0)
+    """
+    ends = [trained]
+    while ends[-1] < len(nats):
+        ends.append(min(2 * ends[-1], len(nats)))
+    octaves = [
+        Octave(end + 1, last, float(nats[end:last].mean()), float(errors[end:last].mean()))
+        for end, last in pairwise(ends)
+    ]
+    return max(octaves, key=lambda octave: octave.excess)
 
 
 def drift(
@@ -83,7 +117,7 @@ def drift(
         visited, weights, lengths = visited_states(model, process, trained)
         centre = (weights * visited).sum(-2, keepdim=True)
         spread = (weights * (visited - centre) ** 2).sum((-2, -1)).sqrt()
-        if not bool((spread > 0).all()):
+        if not bool((spread > ROUNDING).all()):
             raise reject("model", "states that differ from prefix to prefix", "one state for all")
         gaps = [torch.cdist(paths[..., t - 1, :], visited[..., lengths < t - 1, :]).amin(-1) for t in steps]
     return torch.stack([(gap**2).mean(-1).sqrt() / spread for gap in gaps], -1)

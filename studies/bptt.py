@@ -369,7 +369,7 @@ def draw_costs(frame: pd.DataFrame) -> Drawing:
     """Time and peak memory against T, each line with its exponent."""
     rows = kind(frame, "cost")
     rows = rows.assign(ms=1e3 * rows["seconds"], kB=rows["peak_bytes"] / 1e3)
-    figure, grid = panels(["Time", "Peak memory"], size=(2.6, 2.9), margin=2.3)
+    figure, grid = panels(["Time", "Peak memory"], size=(2.6, 2.9), margin=2.6)
     for axes, column, title in zip(grid, ("ms", "kB"), ("time (ms)", "peak memory (kB)"), strict=True):
         labels = []
         for way, (label, colour) in WAYS.items():

@@ -77,33 +77,39 @@ def wired(wiring: str) -> Recurrent:
 # --------------------------------------------------------------------------------------------------------------------
 # The grid. golden-mean and even forbid words; markov and mess3 allow all. A network that has learned everything has no
 # exposure bias, whatever it was fed, so the fewest words decide. N = None stands for infinity: the process itself.
+#
+# An earlier standard grid with 5 seeds in all cells was inconclusive under the same rule: r was -6 to 0 %, within 10 %.
+# The cells that decide got 20 seeds, and the clock more rounds, after that was seen; the rule was not touched.
 
 SOURCES = {"golden-mean": 10, "even": 10, "markov": 10, "mess3": 6}  # and the T of their words
 MORE = {"rrxor": 10, "nemo": 10, "simple-nonunifilar": 10}
-QUICK = {"max_steps": 60, "restarts": 1}
+QUICK = {"max_steps": 30, "restarts": 1}
 SCALES: dict[str, dict[str, Any]] = {
     "smoke": {
         "sources": {"golden-mean": 5, "mess3": 4},
         "sizes": (100, None),
         "seeds": 2,
+        "deciding_seeds": 2,
         "exact": QUICK,
         "sampled": QUICK,
-        "durations": (8, 32, 128),
+        "durations": (8, 32),
         "rounds": 2,
     },
     "standard": {
         "sources": SOURCES,
         "sizes": (100, 1_000, None),
         "seeds": 5,
+        "deciding_seeds": 20,
         "exact": {},
         "sampled": {"max_steps": 1_000, "restarts": 1},
         "durations": (8, 16, 32, 64, 128, 256, 512, 1024),
-        "rounds": 6,
+        "rounds": 8,
     },
     "full": {
         "sources": SOURCES | MORE,
         "sizes": (100, 1_000, 10_000, None),
         "seeds": 10,
+        "deciding_seeds": 40,
         "exact": {},
         "sampled": {"max_steps": 4_000, "restarts": 2},
         "durations": (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096),
@@ -114,13 +120,14 @@ SCALES: dict[str, dict[str, Any]] = {
 
 def grid(scale: str) -> list[Cell]:
     s = SCALES[scale]
-    cells = [Cell({"kind": "speed", "durations": s["durations"], "rounds": s["rounds"], "words": 64, "best_of": 4})]
+    cells = [Cell({"kind": "speed", "durations": s["durations"], "rounds": s["rounds"], "words": 64, "best_of": 5})]
     for process, T in s["sources"].items():
         for N in s["sizes"]:
             for mode in MODES:
                 spec = {"kind": "modes", "process": process, "T": T, "N": N, "mode": mode}
                 settings = s["exact" if mode in EXACT else "sampled"]
-                cells.append(Cell({**spec, "seeds": list(range(s["seeds"])), "settings": settings}))
+                seeds = s["deciding_seeds" if (mode, N) == (FORCED, s["sizes"][0]) else "seeds"]
+                cells.append(Cell({**spec, "seeds": list(range(seeds)), "settings": settings}))
     return cells
 
 
@@ -277,7 +284,7 @@ def describe(process: str, bias: Interval, rows: pd.DataFrame) -> str:
 
 def speed(steeper: Mapping[str, Interval]) -> str:
     parts = [
-        f"{WIRINGS[name].label} + {mean:.2f} [{low:.2f}, {high:.2f}]" for name, (mean, low, high) in steeper.items()
+        f"{WIRINGS[name].label} {mean:+.2f} [{low:.2f}, {high:.2f}]" for name, (mean, low, high) in steeper.items()
     ]
     return f"exponent of T, above that of {WIRINGS[DECOUPLED].label}: {', '.join(parts)}"
 
@@ -330,7 +337,7 @@ FIGURES = {
         "Training losses on the process itself, mean over seeds, and the two exact floors. With the true past fed the "
         "floor is H(T). With symbols of the network's own, or with its output vectors, what is fed says nothing of y_t "
         "and the floor is the sum of the H(y_t). Losses on drawn batches waver about their mean. A scheduled network "
-        "starts on the lower floor's way and ends on the upper one.",
+        "starts out for the lower floor and ends on the upper one.",
         lambda frame: forcing.losses_over_both_floors(trained(frame, "max"), MODES),
     ),
     "step-time": Figure(

@@ -29,7 +29,7 @@ from pgm_rnn import checks, fit, naming, stepwise
 from pgm_rnn.experiment.intervals import Interval, t_interval
 from pgm_rnn.experiment.measuring import training_record
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
-from pgm_rnn.extrapolation import drift, excess
+from pgm_rnn.extrapolation import drift, excess, worst_octave
 from pgm_rnn.family import Family
 from pgm_rnn.folding import fold
 from pgm_rnn.graphs import graph_edges
@@ -41,17 +41,17 @@ from pgm_rnn.report.figures import OKABE_ITO, log_axis, memory_wall, panels
 from pgm_rnn.report.graphs import side_by_side
 from pgm_rnn.report.labels import Label, label_ends
 from pgm_rnn.report.losses import losses_over_floors
-from pgm_rnn.report.unseen import drift_and_cost, excess_by_position
+from pgm_rnn.report.unseen import drift_and_cost, excess_against_training_length, excess_by_position
 
 # --------------------------------------------------------------------------------------------------------------------
 # Three ways to go on beyond T = 8. The network repeats f. The window is what one can do with a table and no f: its last
 # rows, P(y_8 | y_1 .. y_7), are slid along, which makes it a Markov chain of order 7. The table itself ends: it has no
 # row for a context of 8 symbols.
 
-TRAINED, LONGEST = 8, 256  # symbols: the words that were trained on, and those that are scored
+TRAINED, LONGEST = 8, 256  # symbols: the words that the verdict's networks are trained on, and those that are scored
 EXACT = 12  # up to this position every prefix is summed over, and not sampled
 
-RNN, WINDOW, TABLE = "rnn-16", "window-7", "table"
+RNN, WINDOW, TABLE = "rnn-16", "window", "table"
 CONTESTANTS = {
     RNN: Contestant("RNN, H = 16", OKABE_ITO["blue"]),
     WINDOW: Contestant("window of 7", OKABE_ITO["green"], dashed=True),
@@ -59,15 +59,15 @@ CONTESTANTS = {
 }
 
 
-def build(name: str, k: int, replicates: int | None) -> Family:
-    """The untrained model of that name."""
+def build(name: str, k: int, T: int, replicates: int | None) -> Family:
+    """The untrained model of that name, for words of T symbols."""
     match name:
         case "rnn-16":
             return Recurrent(k, hidden_dim=16, replicates=replicates)
-        case "window-7":
-            return Markov(k, order=TRAINED - 1, replicates=replicates)
+        case "window":
+            return Markov(k, order=T - 1, replicates=replicates)
         case "table":
-            return Tabular(k, TRAINED, replicates=replicates)
+            return Tabular(k, T, replicates=replicates)
     raise checks.reject("model", "one of " + ", ".join(CONTESTANTS), repr(name))
 
 
@@ -77,6 +77,9 @@ def build(name: str, k: int, replicates: int | None) -> Family:
 # Some processes forget (golden mean), some stay synchronised once they are (even, nemo), some blur for ever (mess3,
 # simple nonunifilar), some keep a clock of period 3 or so (rrxor, zero-one-random, noisy-random-phase-slip). In
 # even(p=0.1) runs of ones last for 20 symbols on average: their parity has to be kept far longer than in any word of 8.
+#
+# The networks are also trained on shorter and longer words, which has no say in the verdict: it tells whether what
+# fails at T = 8 fails for good.
 
 SOURCES = (
     "golden-mean", "even", "even(p=0.1)", "mess3", "simple-nonunifilar", "nemo", "rrxor", "zero-one-random",
@@ -87,29 +90,35 @@ SOURCES = (
 class Scale(NamedTuple):
     processes: tuple[str, ...]
     seeds: int
+    other: dict[int, int]  # seeds at other lengths of the training words
     words: int  # sampled, beyond the exact range
     settings: dict[str, int]  # of fit
 
 
 SCALES = {
-    "smoke": Scale(("golden-mean", "even", "rrxor"), 2, 64, {"max_steps": 150, "restarts": 1}),
-    "standard": Scale(SOURCES, 10, 4096, {"max_steps": 6000, "restarts": 1}),
-    "full": Scale(SOURCES, 30, 16384, {"max_steps": 20000, "restarts": 1}),
+    "smoke": Scale(("golden-mean", "even", "rrxor"), 2, {4: 1}, 64, {"max_steps": 150, "restarts": 1}),
+    "standard": Scale(SOURCES, 10, {4: 5, 6: 5, 10: 5, 12: 5}, 4096, {"max_steps": 4000, "restarts": 1}),
+    "full": Scale(SOURCES, 30, {4: 10, 6: 10, 10: 10, 12: 10, 14: 5}, 16384, {"max_steps": 20000, "restarts": 1}),
 }
+TERNARY = "mess3"  # its exact tree is small enough up to T = 8
 COUNTED_T = tuple(2**i for i in range(9))  # 1 .. 256
 KEPT = (*range(1, 17), *range(20, 33, 4), *range(40, 65, 8), *range(80, 129, 16), *range(160, 257, 32))  # positions
-FAR = slice(LONGEST // 2, LONGEST)  # positions 129 .. 256, which the verdict is about
 
 
 def grid(scale: str) -> list[Cell]:
     s = SCALES[scale]
     cells = [Cell({"kind": "counting", "model": name, "T": COUNTED_T}) for name in (TABLE, RNN)]
     for process in s.processes:
-        for name in CONTESTANTS:
-            spec = {"kind": "unseen", "process": process, "model": name, "T": TRAINED, "words": s.words}
-            seeds = list(range(s.seeds if name == RNN else 1))  # the others are counted, without chance
-            cells.append(Cell({**spec, "seeds": seeds, "settings": s.settings}))
+        lengths = {T: n for T, n in s.other.items() if process != TERNARY or T < TRAINED}
+        cells += [learning(s, process, name, TRAINED, s.seeds if name == RNN else 1) for name in CONTESTANTS]
+        cells += [learning(s, process, RNN, T, seeds) for T, seeds in lengths.items()]
     return cells
+
+
+def learning(s: Scale, process: str, model: str, T: int, seeds: int) -> Cell:
+    """The cell of one model; what is counted in closed form needs one seed."""
+    spec = {"kind": "unseen", "process": process, "model": model, "T": T, "seeds": list(range(seeds))}
+    return Cell({**spec, "words": s.words, "settings": s.settings})
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -126,8 +135,7 @@ def count(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     for T in spec["T"]:
         try:
             with torch.device("meta"):  # the shapes of all parameters, without their memory
-                model = Tabular(2, T) if spec["model"] == TABLE else build(spec["model"], 2, None)
-            free = model.parameter_count(T).free
+                free = build(spec["model"], 2, T, None).parameter_count(T).free
         except checks.InputError:
             free = 2**T - 1
         rows.append({"T": T, "free_parameters": free})
@@ -136,41 +144,44 @@ def count(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def extrapolate(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]:
     """Train on words of T symbols, score every position of words of 256, and follow the states there."""
-    process, seeds = naming.build("process", spec["process"], PROCESSES), spec["seeds"]
-    untrained = build(spec["model"], process.alphabet_size, len(seeds))
-    fitted = fit(untrained, process(TRAINED), seed=seeds[0], device=device, **spec["settings"])
-    rows = by_position(fitted.model.double().cpu(), process, spec["words"])
+    process, seeds, T = naming.build("process", spec["process"], PROCESSES), spec["seeds"], spec["T"]
+    untrained = build(spec["model"], process.alphabet_size, T, len(seeds))
+    fitted = fit(untrained, process(T), seed=seeds[0], device=device, **spec["settings"])
+    rows = by_position(fitted.model.double().cpu(), process, T, spec["words"])
     if spec["model"] == RNN:
-        rows = [row | more for row, more in zip(rows, states_and_losses(fitted, process), strict=True)]
+        rows = [row | more for row, more in zip(rows, states_and_losses(fitted, process, T), strict=True)]
     return [row | training_record(fitted, r) for r, row in enumerate(rows)]
 
 
-def by_position(model: Family, process: Process, words: int) -> list[dict[str, Any]]:
+def by_position(model: Family, process: Process, T: int, words: int) -> list[dict[str, Any]]:
     """What each replicate loses above H(y_t | y_<t) at every position, as far as the model goes."""
     refusal = ""
     try:
         nats, errors = excess(model, process, LONGEST, EXACT, num_sequences=words)
-    except checks.InputError as error:  # the table: it is made for words of 8 symbols
+    except checks.InputError as error:  # the table: it is made for words of T symbols
         refusal = str(error)
-        nats, errors = excess(model, process, TRAINED, TRAINED, num_sequences=words)
+        nats, errors = excess(model, process, T, T, num_sequences=words)
     kept = [t for t in KEPT if t <= nats.shape[-1]]
     rows = []
     for mine, sigma in zip(nats, errors, strict=True):
         row: dict[str, Any] = {"refusal": refusal, "positions": json.dumps(kept)}
         row |= {"excess_by_position_nats": json.dumps([float(mine[t - 1]) for t in kept])}
         row |= {"standard_error_by_position_nats": json.dumps([float(sigma[t - 1]) for t in kept])}
-        near, far = mine[:TRAINED].mean(), mine[FAR].mean()  # far: nan where the model has ended
-        row |= {"excess_trained_nats_per_symbol": float(near), "excess_far_nats_per_symbol": float(far)}
-        rows.append(row | {"standard_error_far_nats_per_symbol": float(sigma[FAR].mean())})  # an upper bound
+        row |= {"excess_trained_nats_per_symbol": float(mine[:T].mean())}
+        if not refusal:
+            first, last, unseen, bound = worst_octave(mine, sigma, T)
+            row |= {"worst_octave": f"{first} to {last}", "excess_unseen_nats_per_symbol": unseen}
+            row |= {"standard_error_unseen_nats_per_symbol": bound}
+        rows.append(row)
     return rows
 
 
-def states_and_losses(fitted: Fit, process: Process) -> list[dict[str, Any]]:
+def states_and_losses(fitted: Fit, process: Process, T: int) -> list[dict[str, Any]]:
     """What only a network has: states that drift, and a training that takes steps."""
-    distances = drift(fitted.model.cpu(), process, TRAINED, KEPT[1:])
+    distances = drift(fitted.model.cpu(), process, T, KEPT[1:])
     last = fitted.losses.shape[-1] - 1
     steps = sorted({0, last, *(round(1.2**i) for i in range(60) if 1.2**i < last)})
-    common = {"floor_nats_per_word": process.block_entropy(TRAINED), "loss_steps": json.dumps(steps)}
+    common = {"floor_nats_per_word": process.block_entropy(T), "loss_steps": json.dumps(steps)}
     return [
         common | {"drift_by_position": json.dumps(distance), "losses_nats_per_word": json.dumps(losses)}
         for distance, losses in zip(distances.tolist(), fitted.losses[:, steps].tolist(), strict=True)
@@ -178,8 +189,10 @@ def states_and_losses(fitted: Fit, process: Process) -> list[dict[str, Any]]:
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# The decision. It stood here before the first standard run, and its text is printed beside the verdict. When its two
-# thresholds were chosen a pilot with five seeds on even, rrxor and mess3 had been seen; the other six had not.
+# The decision. A rule stood here before the first standard run; when its two thresholds were chosen a pilot with five
+# seeds on even, rrxor and mess3 had been seen. It was changed once after that run, against the claim: it had averaged
+# over positions 129 to 256 alone, and so held on even(p=0.1), whose loss is above the tolerance at positions 17 to 64
+# and falls again. Now the worst octave counts. And the number was the mean over processes, which rrxor alone decides.
 
 TOLERANCE, LEARNED = 0.01, 0.001  # nats per symbol
 MIN_SEEDS, MIN_LEARNED = 5, 0.8
@@ -187,25 +200,27 @@ HOLDS, REFUTED = "holds", "refuted for this process"
 
 RULE = (
     f"Networks with H = 16 are trained at T = {TRAINED} on the exact tree of each of nine processes. Their loss above "
-    "the exact floor, nats per symbol, is averaged over positions 129 to 256, and over seeds with a 95 % t-interval, "
-    f"widened by two Monte Carlo standard errors. The claim holds on a process if the interval lies below "
-    f"{TOLERANCE}, is refuted for this process if it lies above {TOLERANCE}, and is open otherwise. Seeds must have "
-    f"learned the process first: at least four fifths of them lose less than {LEARNED} at positions 1 to {TRAINED}.\n"
+    "the exact floor, nats per symbol, is averaged over octaves of unseen positions (9 to 16, 17 to 32, ..., 129 to "
+    "256). Of every seed the worst octave counts, with a 95 % t-interval over seeds, widened by two Monte Carlo "
+    f"standard errors. The claim holds on a process if the interval lies below {TOLERANCE}, is refuted for this "
+    f"process if it lies above {TOLERANCE}, and is open otherwise. Seeds must have learned the process first: at "
+    f"least four fifths of them lose less than {LEARNED} at positions 1 to {TRAINED}.\n"
     "Supported: it holds on at least two thirds of the nine, and the network has as many parameters at every T. "
     "Refuted: it is refuted for at least half of the nine, or the counts differ. Inconclusive: anything else; fewer "
     "than nine processes learned, or fewer than five seeds.\n"
-    "The number is the loss above the floor at positions 129 to 256, averaged over the processes."
+    "The number is how many of the nine it holds on; the upper end adds those that are open."
 )
 
 
 class Trial(NamedTuple):
-    """One process: what its networks lose at positions 129 to 256, by seed, and what they lost where they learned."""
+    """One process: what its networks lose at unseen positions, by seed, and what they lost where they learned."""
 
     process: str
-    far: pd.Series  # nats per symbol, by seed
+    unseen: pd.Series  # nats per symbol in the worst octave, by seed
     interval: Interval
     trained: float  # nats per symbol
     learned: float  # share of seeds
+    converged: float  # share of seeds
 
     @property
     def outcome(self) -> str:
@@ -222,22 +237,29 @@ class Trial(NamedTuple):
 
 def decide(frame: pd.DataFrame) -> Verdict:
     trials = hold_trials(frame)
-    far = pd.DataFrame({trial.process: trial.far for trial in trials}).dropna()
-    holds, refuted, unlearned = (
-        sum(trial.outcome == outcome for trial in trials) for outcome in (HOLDS, REFUTED, "not learned")
-    )
-    reason = f"Loss above the floor at positions 129 to 256: holds on {holds} processes, refuted for {refuted}."
+    outcomes = [trial.outcome for trial in trials]
+    holds, refuted, unlearned = (outcomes.count(outcome) for outcome in (HOLDS, REFUTED, "not learned"))
+    seeds = min((len(trial.unseen) for trial in trials), default=0)
+    reason = f"It holds on {holds} of {len(SOURCES)} processes and is refuted for {refuted}; nats per symbol:"
     if not same_count(frame):
-        verdict, reason = "refuted", "The network's parameters are not as many at every T."
+        verdict, reason = "refuted", "The network has not as many parameters at every T."
     elif len(trials) - unlearned < len(SOURCES):
         verdict, reason = "inconclusive", f"Only {len(trials) - unlearned} of the nine processes were learned."
-    elif len(far) < MIN_SEEDS:
-        verdict, reason = "inconclusive", f"Only {len(far)} seeds."
+    elif seeds < MIN_SEEDS:
+        verdict, reason = "inconclusive", f"Only {seeds} seeds."
     else:
         enough, half = 3 * holds >= 2 * len(SOURCES), 2 * refuted >= len(SOURCES)
         verdict = "supported" if enough else "refuted" if half else "inconclusive"
-    value, low, high = t_interval(far.mean(axis=1))
-    return Verdict(verdict, value, low, high, "nats per symbol", RULE, "\n".join([reason, *map(str, trials)]))
+    reasons = "\n".join([reason, *map(str, trials), at_other_lengths(frame)])
+    return Verdict(verdict, holds, holds, holds + outcomes.count("open"), f"of {len(SOURCES)} processes", RULE, reasons)
+
+
+def at_other_lengths(frame: pd.DataFrame) -> str:
+    """How many processes are above the tolerance by the length of the words trained on: a verdict holds for its own."""
+    rows = learned(frame)
+    mean = rows[rows["model"] == RNN].groupby(["T", "process"])["excess_unseen_nats_per_symbol"].mean()
+    above = [f"{(part > TOLERANCE).sum()} of {len(part)} at T = {T}" for T, part in mean.groupby("T")]
+    return "Mean over seeds above the tolerance, by training length: " + ", ".join(above) + "."
 
 
 def hold_trials(frame: pd.DataFrame) -> list[Trial]:
@@ -247,16 +269,22 @@ def hold_trials(frame: pd.DataFrame) -> list[Trial]:
 
 
 def hold_trial(process: str, rows: pd.DataFrame) -> Trial:
-    far = rows.set_index("seed")["excess_far_nats_per_symbol"]
-    mean, low, high = t_interval(far)
-    sampling = 2 * float(rows["standard_error_far_nats_per_symbol"].mean())  # all seeds are scored on the same words
-    trained = rows["excess_trained_nats_per_symbol"]
+    unseen, trained = rows.set_index("seed")["excess_unseen_nats_per_symbol"], rows["excess_trained_nats_per_symbol"]
+    mean, low, high = t_interval(unseen)
+    sampling = 2 * float(rows["standard_error_unseen_nats_per_symbol"].mean())  # all seeds have the same words
     interval = Interval(mean, low - sampling, high + sampling)
-    return Trial(process, far, interval, float(trained.mean()), float((trained < LEARNED).mean()))
+    learned_it, converged = float((trained < LEARNED).mean()), float(rows["converged"].mean())
+    return Trial(process, unseen, interval, float(trained.mean()), learned_it, converged)
 
 
 def networks(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[(frame["kind"] == "unseen") & (frame["model"] == RNN)]
+    """The rows that decide."""
+    rows = learned(frame)
+    return rows[(rows["model"] == RNN) & (rows["T"] == TRAINED)]
+
+
+def learned(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["kind"] == "unseen"]
 
 
 def same_count(frame: pd.DataFrame) -> bool:
@@ -288,6 +316,13 @@ def draw_drift(frame: pd.DataFrame) -> Drawing:
     return drift_and_cost(networks(frame), colours, TRAINED, TOLERANCE)
 
 
+def draw_lengths(frame: pd.DataFrame) -> Drawing:
+    """What longer training words mend."""
+    rows = learned(frame)
+    colours = {trial.process: OKABE_ITO[OUTCOME_COLOURS[trial.outcome]] for trial in hold_trials(frame)}
+    return excess_against_training_length(rows[rows["model"] == RNN], colours, TOLERANCE)
+
+
 def draw_parameters(frame: pd.DataFrame) -> Drawing:
     """Free parameters against T: the table through the memory wall, the network a constant."""
     counted, top = frame[frame["kind"] == "counting"], 1e18
@@ -299,32 +334,37 @@ def draw_parameters(frame: pd.DataFrame) -> Drawing:
     labels = [memory_wall(axes, checks.MAX_TABLE_BYTES / 16, "memory wall")]  # 2 numbers of 8 bytes a free one
     for name, text in ((TABLE, "a function g per step"), (RNN, "one f, H = 16")):
         mine = counted[counted["model"] == name]
-        T, free = mine["T"].tolist(), [min(float(n), top) for n in mine["free_parameters"]]
+        T, free = mine["T"].tolist(), [float(n) for n in mine["free_parameters"]]
         axes.plot(T, free, color=CONTESTANTS[name].colour)
-        labels.append(Label(text, T[-1], free[-1], CONTESTANTS[name].colour))
+        labels.append(Label(text, T[-1], min(free[-1], top), CONTESTANTS[name].colour))
     axes.set(xlabel="duration T (symbols)", ylabel="free parameters")
     label_ends(axes, labels)
     return figure
 
 
 FIGURES = {
+    "excess-by-position": Figure(
+        f"Loss above the exact floor H(y_t | y_<t), by position, after training on words of {TRAINED} symbols. Bands: "
+        "lowest to highest seed. Dotted: the tolerance of the rule. Dashed: the table's last rows, slid along as a "
+        "window of 7 symbols. Cross: here the table ends. What is below 10⁻⁹ is drawn on the lower edge.",
+        lambda frame: excess_by_position(learned(frame).query(f"T == {TRAINED}"), CONTESTANTS, TOLERANCE),
+    ),
     "graphs": Figure(
         "One program, drawn twice. Left: the recurrent graph; a black square delays by one step. It is the traced "
         "program folded, which works because all its steps have the same parents. Middle: unfolded, as traced at T = "
         "4. Right: the full table, where every step has more parents than the one before, so that nothing folds.",
         draw_graphs,
     ),
-    "excess-by-position": Figure(
-        f"Loss above the exact floor H(y_t | y_<t), by position, after training on words of {TRAINED} symbols. Bands: "
-        "lowest to highest seed. Dotted: the tolerance of the rule. Dashed: the table's last rows, slid along as a "
-        "window of 7 symbols. Cross: here the table ends. What is below 10⁻⁹ is drawn on the lower edge.",
-        lambda frame: excess_by_position(frame[frame["kind"] == "unseen"], CONTESTANTS, TRAINED, TOLERANCE),
-    ),
     "drift": Figure(
         "Left: distance from h_t to the nearest state of any shorter prefix that training visited, in units of the "
-        "spread of those states; bands: lowest to highest seed. Right: that distance at the last position against the "
-        "loss above the floor at positions 129 to 256, a point per seed. Blue: holds. Vermillion: refuted. Else: open.",
+        "spread of those states; mean over seeds. Right: the largest such distance at unseen positions against the "
+        "loss above the floor in the worst octave, a point per seed. Blue: holds. Vermillion: refuted. Purple: open.",
         draw_drift,
+    ),
+    "training-length": Figure(
+        "Loss above the floor in the worst octave of unseen positions, against the length T of the training words; "
+        f"mean over seeds. What decides is T = {TRAINED}; what fails there need not fail for good. Colours as before.",
+        draw_lengths,
     ),
     "losses": Figure(
         f"Training loss on the exact tree of words of {TRAINED} symbols, a line per seed, over the floor H({TRAINED}) "
@@ -340,26 +380,27 @@ FIGURES = {
 
 
 def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    unseen = frame[frame["kind"] == "unseen"]
-    window = unseen[unseen["model"] == WINDOW].set_index("process")["excess_far_nats_per_symbol"]
+    rows = learned(frame)
+    window = rows[rows["model"] == WINDOW].set_index("process")["excess_unseen_nats_per_symbol"]
     outcomes = [
         {
             "process": trial.process,
             "claim": trial.outcome,
-            "positions 1 to 8": trial.trained,
-            "positions 129 to 256": trial.interval.mean,
+            "trained positions": trial.trained,
+            "unseen positions": trial.interval.mean,
             "low": trial.interval.low,
             "high": trial.interval.high,
-            "seeds above tolerance": f"{int((trial.far > TOLERANCE).sum())} of {len(trial.far)}",
-            "window, 129 to 256": window[trial.process],
+            "seeds above tolerance": f"{int((trial.unseen > TOLERANCE).sum())} of {len(trial.unseen)}",
+            "window of 7, unseen": window[trial.process],
+            "converged": f"{trial.converged:.0%}",
         }
         for trial in hold_trials(frame)
     ]
-    refusals = unseen.loc[unseen["model"] == TABLE, ["process", "refusal"]]
+    refusals = rows.loc[rows["model"] == TABLE, ["refusal"]].drop_duplicates()
     return [
         (
-            "Loss above the floor, nats per symbol, mean over seeds. Where the network is above the window, repeating "
-            "f at unseen positions is worse than forgetting all but the last 7 symbols.",
+            "Loss above the floor, nats per symbol, mean over seeds; of unseen positions the worst octave. Where the "
+            "network is above the window, repeating f is worse than forgetting all but the last 7 symbols.",
             pd.DataFrame(outcomes),
         ),
         (f"What the table for T = {TRAINED} says to words of {LONGEST} symbols.", refusals),
@@ -384,7 +425,7 @@ STUDY = Study(
         "The recurrent and the unfolded graph give the same numbers, to 10⁻¹² in float64: f repeated, and g_t written "
         "out as nested functions of the whole past.",
         "The network has H² + 2kH + H + k parameters at every T; the table k + k² + … + k^T.",
-        "The traced program folds into the recurrent graph: all steps have the same parents. The table's does not fold.",
+        "The traced program folds into the recurrent graph: all steps have the same parents. The table's does not.",
         "The window of 7 loses exactly H(y_8 | y_<8) - H(y_t | y_<t) at position t.",
     ),
 )

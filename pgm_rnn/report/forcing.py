@@ -69,7 +69,7 @@ def share_against_words(rows: pd.DataFrame, modes: Contestants, column: str, mar
         axes.axhline(margin, color=BLACK, linewidth=0.9, linestyle=":")
         axes.set_ylim(low, high)
         log_axis(axes, "x", 0.5 * rows["N"].min(), 2 * rows["N"].max())
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:+.0%}")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.set(xlabel="training words N", ylabel=axis if index % 2 == 0 else "")
         label_ends(axes, labels)
     return figure

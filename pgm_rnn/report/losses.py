@@ -28,7 +28,7 @@ def losses_over_floors(rows: pd.DataFrame) -> Figure:
         for x, y in zip(steps, losses, strict=True):
             axes.plot(x, y, color=OKABE_ITO["blue"], linewidth=0.9, alpha=0.5)
         axes.axhline(floor, color=OKABE_ITO["black"], linewidth=1.2)
-        top, end = max(y[0] for y in losses), float(max(x[-1] for x in steps))
+        top, end = max(max(y) for y in losses), float(max(x[-1] for x in steps))
         axes.set_ylim(floor - 0.12 * (top - floor), top)
         log_axis(axes, "x", 1, end)
         label_ends(axes, [Label(f"H({T}) = {floor:.4g}", end, floor, OKABE_ITO["black"])])

@@ -29,7 +29,7 @@ def power_and_ease(rows: pd.DataFrame) -> Figure:
     """What each network loses, beside the exact floor of order 1, and how long it takes to its own floor."""
     processes = list(rows["process"].unique())
     titles, height = ["what it loses", "how long it trains"], 0.55 * len(processes)
-    figure, (power, ease) = panels(titles, columns=2, size=(3.1, height), margin=0.65, left=1.45)
+    figure, (power, ease) = panels(titles, columns=2, size=(3.1, height), margin=0.75, left=1.45)
     for line, (_, mine) in enumerate(_by(rows, "process")):
         for form, fits in _by(mine, "form"):
             for axes, column in ((power, "kl_nats_per_word"), (ease, "evaluations_to_own_floor")):
@@ -55,7 +55,7 @@ def _draw_dots(axes: Axes, rows: pd.DataFrame, column: str, height: float) -> No
     colour, values = COLOURS[rows["form"].iloc[0]], rows[column].astype(float)
     lost = np.isinf(values)
     values = values.where(~lost, rows["budget"]).clip(lower=LOWEST)
-    faces = ["none" if never else colour for never in lost]
+    faces = ["white" if never else colour for never in lost]
     axes.scatter(values, [height] * len(values), s=16, facecolors=faces, edgecolors=colour, alpha=0.6, zorder=3)
     axes.plot([values.median()] * 2, [height - 0.11, height + 0.11], color=colour, linewidth=2.2, zorder=4)
 
@@ -85,7 +85,7 @@ def training_curves(rows: pd.DataFrame) -> Figure:
 def gradients_against_lag(rows: pd.DataFrame) -> Figure:
     """The expected norm of the last loss's gradient in the state some steps before: trained, and (dotted) untrained."""
     processes = list(rows["process"].unique())
-    figure, grid = panels(processes, size=(2.3, 1.9), margin=1.05)
+    figure, grid = panels(processes, size=(2.3, 1.9), margin=1.2)
     for axes, (_, mine) in zip(grid, _by(rows, "process"), strict=True):
         labels = []
         for form, fits in _by(mine, "form"):

@@ -1,7 +1,8 @@
 """Positions beyond the words that were trained on: what is lost there, and where the states have gone.
 
-Rows, one per seed, hold ``process, model, positions`` and lists by position as JSON text: ``excess_by_position_nats``,
-and for networks ``drift_by_position`` from position 2 on.
+Rows, one per seed, hold ``process, model, T`` (trained on), ``positions`` and by position, as JSON text,
+``excess_by_position_nats``; of networks also ``drift_by_position``, from position 2 on, and
+``excess_unseen_nats_per_symbol``. Colours are by process.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ NEAREST, FARTHEST = 1e-4, 3.0
 """Likewise for distances."""
 
 
-def excess_by_position(rows: pd.DataFrame, contestants: Contestants, trained: int, tolerance: float) -> Figure:
+def excess_by_position(rows: pd.DataFrame, contestants: Contestants, tolerance: float) -> Figure:
     """Loss above the exact floor at every position, a panel per process; a model that ends is marked where it does."""
-    processes = list(rows["process"].unique())
+    processes, trained = list(rows["process"].unique()), int(rows["T"].iloc[0])
     longest = max(_long_form(rows, "excess_by_position_nats")["t"])
     figure, grid = panels(processes, size=(2.3, 1.9), margin=1.1)
     for index, (axes, process) in enumerate(zip(grid, processes, strict=True)):
         _position_axis(axes, trained, longest)
-        axes.axhline(tolerance, color=OKABE_ITO["black"], linewidth=0.8, linestyle=":")
+        _tolerance(axes, tolerance)
         labels = []
         for name, contestant in contestants.items():
             mine = rows[(rows["process"] == process) & (rows["model"] == name)]
@@ -53,34 +54,57 @@ def excess_by_position(rows: pd.DataFrame, contestants: Contestants, trained: in
 
 
 def drift_and_cost(rows: pd.DataFrame, colours: Mapping[str, str], trained: int, tolerance: float) -> Figure:
-    """Left: how far states are from all that training visited, by position. Right: what that distance costs at the end.
-
-    Rows also hold ``excess_far_nats_per_symbol``; ``colours`` are by process.
-    """
-    figure, (left, right) = panels(["distance to the states trained on", "and what it costs"], 2, (3.0, 3.4), 1.75)
+    """Left: how far states are from all that training visited, by position. Right: what that distance costs."""
+    figure, (left, right) = panels(["distance to the states trained on", "and what it costs"], 2, (3.0, 3.4), 2.1)
     longest = max(_long_form(rows, "excess_by_position_nats")["t"])
     _position_axis(left, trained, longest)
-    log_axis(right, "x", NEAREST, FARTHEST)
     labels, points = [], []
     for process, mine in rows.groupby("process", sort=False):
-        colour, line = colours[str(process)], _long_form(mine, "drift_by_position", first=1)
-        line["value"] = line["value"].clip(NEAREST, FARTHEST)
-        line_with_band(left, line, "t", "value", colour, marker="")
-        last = line.loc[line["t"] == longest, "value"].to_numpy()
-        cost = mine["excess_far_nats_per_symbol"].clip(FLOOR, CEILING).to_numpy()
-        right.plot(last, cost, "o", color=colour, alpha=0.45, markersize=3.5, markeredgewidth=0)
-        labels.append(Label(str(process), longest, last.mean(), colour))
-        middle = [float(np.exp(np.log(values).mean())) for values in (last, cost)]
-        points.append(Label(str(process), middle[0], middle[1], colour))
-    right.axhline(tolerance, color=OKABE_ITO["black"], linewidth=0.8, linestyle=":")
+        colour, parts = (
+            colours[str(process)],
+            [_long_form(mine[i : i + 1], "drift_by_position", 1) for i in range(len(mine))],
+        )
+        line = pd.concat(parts).groupby("t")["value"].mean().clip(NEAREST, FARTHEST)
+        left.plot(line.index, line, color=colour)
+        labels.append(Label(str(process), longest, float(line.iloc[-1]), colour))
+        farthest = np.clip([part.loc[part["t"] > trained, "value"].max() for part in parts], NEAREST, FARTHEST)
+        cost = mine["excess_unseen_nats_per_symbol"].clip(FLOOR, CEILING)
+        right.plot(farthest, cost, "o", color=colour, alpha=0.5, markersize=4, markeredgewidth=0)
+        if cost.mean() > tolerance:
+            points.append(Label(str(process), float(farthest.mean()), float(cost.mean()), colour))
+    _tolerance(right, tolerance)
     log_axis(left, "y", NEAREST, FARTHEST)
+    log_axis(right, "x", NEAREST, FARTHEST)
     log_axis(right, "y", FLOOR, CEILING)
     left.set(xlabel="position t", ylabel="distance (spreads of the states trained on)")
-    right.set(xlabel=f"distance at t = {longest}", ylabel="excess far out (nats per symbol)")
+    right.set(xlabel="largest distance at unseen positions", ylabel="excess, worst octave (nats per symbol)")
     _name_region(left, trained)
     label_ends(left, labels)
     label_points(right, points)
     return figure
+
+
+def excess_against_training_length(rows: pd.DataFrame, colours: Mapping[str, str], tolerance: float) -> Figure:
+    """The excess at unseen positions against the length of the words trained on, a line per process."""
+    figure, (axes,) = panels(["longer training words"], size=(3.6, 3.0), margin=1.8)
+    mean = rows.groupby(["process", "T"], sort=False)["excess_unseen_nats_per_symbol"].mean().clip(FLOOR, CEILING)
+    labels = []
+    for process, colour in colours.items():
+        line = mean[process].sort_index()
+        axes.plot(line.index, line, "o-", color=colour, markersize=3.5, clip_on=False)
+        labels.append(Label(process, line.index[-1], float(line.iloc[-1]), colour))
+    lengths = sorted(rows["T"].unique())
+    axes.set_xlim(lengths[0], lengths[-1])
+    axes.set_xticks(lengths)
+    _tolerance(axes, tolerance)
+    log_axis(axes, "y", FLOOR, CEILING)
+    axes.set(xlabel="length T of the training words", ylabel="excess, worst octave (nats per symbol)")
+    label_ends(axes, labels)
+    return figure
+
+
+def _tolerance(axes: Axes, height: float) -> None:
+    axes.axhline(height, color=OKABE_ITO["black"], linewidth=0.9, linestyle=(0, (1, 1.5)))
 
 
 def _position_axis(axes: Axes, trained: int, longest: int) -> None:
