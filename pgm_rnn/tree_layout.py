@@ -152,7 +152,10 @@ def _gather(sets: Sequence[Sequences]) -> tuple[Tensor, Tensor, Sides, int]:
 
 def _distinct(sides: Sides, owner: Tensor) -> tuple[Tensor, Tensor]:
     """The number of every word's owner and side among those that occur, and a word that has each, sorted by owner."""
-    columns = [owner.unsqueeze(-1).double(), *(part.double().reshape(len(owner), -1) for part in sides if part is not None)]
+    columns = [
+        owner.unsqueeze(-1).double(),
+        *(part.double().reshape(len(owner), -1) for part in sides if part is not None),
+    ]
     _, root = torch.unique(torch.cat(columns, -1), dim=0, return_inverse=True)
     position = torch.arange(len(root), device=root.device)
     first = torch.full((int(root.max()) + 1,), len(root), device=root.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -108,7 +109,12 @@ def test_outer_sums_fold_all_that_precedes_the_replicates() -> None:
 
 @pytest.mark.parametrize("layout", ["union", "forest", "batch"])
 @pytest.mark.parametrize("settings", RECURRENT_ARGUMENTS, ids=str)
-def test_the_law_s_shortcut_is_its_steps(settings: dict[str, Any], layout: str) -> None:
+@pytest.mark.parametrize("large", [0, sys.maxsize])
+def test_the_law_s_shortcut_is_its_steps(
+    settings: dict[str, Any], layout: str, large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand or, where that is the slower engine, by autograd."""
+    monkeypatch.setattr(models.recurrent_law, "LARGE", large)
     words = [processes.even()(7).sample((30,), generator=torch.Generator().manual_seed(s)) for s in range(2)]
     tree = PrefixTree.from_sequences([Sequences(part, 2) for part in words], layout)
     law = models.Recurrent(2, replicates=2, **settings).double()(7)

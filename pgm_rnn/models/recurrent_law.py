@@ -14,6 +14,9 @@ from pgm_rnn.lanes import select_lanes, take_rows, times
 from pgm_rnn.models.cells import Cell
 from pgm_rnn.models.unrolling import affine, unroll, visible
 
+LARGE = 2**18
+"""Pre-activations from which autograd is the faster engine: its steps fit in the cache, arrays of all steps do not."""
+
 
 class Placed(NamedTuple):
     """The state of a network with sides: h, the root whose side each lane has, and how many symbols have been read."""
@@ -100,9 +103,11 @@ class RecurrentLaw(SequenceDistribution):
         return mediator if isinstance(state, Tensor) else state._replace(h=mediator)
 
     def logits_along(self, state: State, edges: Edges) -> Tensor:
-        if not edges:
-            return self.next_logits(state)
-        drive, h = self._drive(edges.symbols), self.mediator(state)
+        h = self.mediator(state)
+        numbers = h.shape[:-2].numel() * sum(edges.widths[1:]) * self.b.shape[-1]
+        if not edges or (numbers > LARGE and self.W_T is not None):
+            return super().logits_along(state, edges)
+        drive = self._drive(edges.symbols)
         if isinstance(state, Placed):
             drive = drive + self._side(*places_along(state, edges))
         if self.W_T is None:

@@ -19,7 +19,7 @@ def unroll(root: Tensor, matrix: Tensor, drive: Tensor, edges: Edges, cell: Cell
     Backpropagation through time is the lecture's, along edges in place of steps: a lane sends
     :math:`W^T \mathrm{diag}(1 - h^2)\, dh` (for other cells than tanh, :math:`W^T da`) to its parent, and lanes with
     the same parent add up there. By hand it is some forty calls where autograd records a hundred and twenty, which is
-    what small trees cost.
+    what small trees cost; ``benchmarks/backward.py`` says where that ends.
 
     Args:
         root: ``(*batch, roots, parts * H)``.
