@@ -15,17 +15,19 @@ from pgm_rnn.checks import InputError, check_name, check_path, reject
 from pgm_rnn.family import Family
 from pgm_rnn.files import write_whole
 from pgm_rnn.models import MODELS
-from pgm_rnn.processes import Process, TimeVarying
+from pgm_rnn.processes import FiniteWords, Process, TimeVarying
 
 FORMAT = "pgm_rnn-1"
 
+TRUTHS = {"finite-words": FiniteWords, "process": Process, "time-varying": TimeVarying}
+
 
 def _constructors() -> dict[str, Callable[..., Family]]:
-    return {**MODELS, "process": Process.blank, "time-varying": TimeVarying.blank}
+    return {**MODELS, **{name: kind.blank for name, kind in TRUTHS.items()}}
 
 
 def _kind(family: Family) -> str:
-    for name, constructor in (*MODELS.items(), ("process", Process), ("time-varying", TimeVarying)):
+    for name, constructor in {**MODELS, **TRUTHS}.items():
         if type(family) is constructor:
             return name
     raise reject("model", "a process or one of " + ", ".join(sorted(MODELS)), type(family).__name__)

@@ -11,7 +11,7 @@ import torch
 
 from pgm_rnn.family import Family
 from pgm_rnn.models import MODELS
-from pgm_rnn.processes import SOURCES, TIME_VARYING
+from pgm_rnn.processes import PROCESSES, SOURCES
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Case:
     @property
     def is_stationary(self) -> bool:
         """Whether the law of the words is promised to be the same wherever one begins to count t."""
-        return self.is_process and self.name not in TIME_VARYING
+        return self.is_process and self.name in PROCESSES
 
     @property
     def tolerance(self) -> float:
@@ -76,10 +76,13 @@ def forbid(family: Family) -> None:
 PROCESS_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "alternating": [{}],
     "biased-coin": [{}, {"p": 0.3}],
+    "bimodal-length": [{}],
+    "brackets": [{}, {"depth": 2, "nest": 0.5, "halt": 0.7}],
     "cyclostationary": [{}, {"rows": [[0.9, 0.1, 0.0], [0.2, 0.3, 0.5]]}],
     "drifting": [{}, {"horizon": 3}],
     "erratic": [{}, {"k": 3, "horizon": 4}],
     "even": [{}],
+    "geometric-length": [{}],
     "golden-mean": [{"p": 0.4}],
     "markov": [{}],
     "mess3": [{}],
@@ -91,6 +94,7 @@ PROCESS_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "rrxor": [{}],
     "settling": [{}],
     "simple-nonunifilar": [{}],
+    "uniform-length": [{"longest": 4}],
     "zero-one-random": [{}],
 }
 """Arguments of each process; an empty dict is its defaults."""

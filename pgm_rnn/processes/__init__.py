@@ -1,4 +1,4 @@
-"""Sources whose every quantity is known exactly, and their registries: the stationary and the time-varying ones."""
+"""Sources whose every quantity is known exactly, and their registries."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ from collections.abc import Callable
 
 from pgm_rnn.naming import build
 from pgm_rnn.processes.drawn import markov, random_machine, random_markov
+from pgm_rnn.processes.endings import (
+    FiniteWords,
+    bimodal_length,
+    brackets,
+    geometric_length,
+    halting,
+    uniform_length,
+)
 from pgm_rnn.processes.hidden_markov import HiddenMarkovLaw
 from pgm_rnn.processes.process import Process
 from pgm_rnn.processes.source import Source
@@ -49,7 +57,15 @@ TIME_VARYING: dict[str, Callable[..., TimeVarying]] = {
 }
 """Sources whose law moves with t."""
 
-SOURCES: dict[str, Callable[..., Source]] = {**PROCESSES, **TIME_VARYING}
+FINITE: dict[str, Callable[..., FiniteWords]] = {
+    "bimodal-length": bimodal_length,
+    "brackets": brackets,
+    "geometric-length": geometric_length,
+    "uniform-length": uniform_length,
+}
+"""Sources of finite words: the last of their symbols is END."""
+
+SOURCES: dict[str, Callable[..., Source]] = {**PROCESSES, **TIME_VARYING, **FINITE}
 """All that can be named where a source is asked for."""
 
 
@@ -63,8 +79,9 @@ def parse(text: str) -> Source:
 
 
 __all__ = [
-    "PROCESSES", "SOURCES", "TIME_VARYING", "HiddenMarkovLaw", "Process", "Source", "TimeVarying", "alternating",
-    "biased_coin", "cyclostationary", "drifting", "erratic", "even", "golden_mean", "markov", "mess3", "nemo",
-    "noisy_random_phase_slip", "parse", "periodic", "random_machine", "random_markov", "rrxor", "settling",
-    "simple_nonunifilar", "zero_one_random",
+    "FINITE", "PROCESSES", "SOURCES", "TIME_VARYING", "FiniteWords", "HiddenMarkovLaw", "Process", "Source",
+    "TimeVarying", "alternating", "biased_coin", "bimodal_length", "brackets", "cyclostationary", "drifting", "erratic",
+    "even", "geometric_length", "golden_mean", "halting", "markov", "mess3", "nemo", "noisy_random_phase_slip", "parse",
+    "periodic", "random_machine", "random_markov", "rrxor", "settling", "simple_nonunifilar", "uniform_length",
+    "zero_one_random",
 ]  # fmt: skip

@@ -1,0 +1,186 @@
+"""Sources of finite words, whose length is random and has a law that is known exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pgm_rnn.checks import MAX_TABLE_BYTES, as_tensor, check_budget, check_duration, check_integer, check_number, reject
+from pgm_rnn.processes.hidden_markov import which_table
+from pgm_rnn.processes.process import Process
+from pgm_rnn.processes.source import ROUNDING, check_probabilities
+from pgm_rnn.processes.time_varying import TimeVarying, repeating
+from pgm_rnn.processes.zoo import named
+
+
+class FiniteWords(TimeVarying):
+    r"""A hidden Markov source of finite words :math:`y_1 \ldots y_\tau`: the last of its symbols is an absorbing END.
+
+    With k symbols besides END, a word of :math:`\tau` of them is the word over ``k + 1`` symbols that goes on with END
+    for ever, so that
+
+    .. math:: P(y_1 \ldots y_\tau, \tau) = \pi J^{(1)}_{y_1} \cdots J^{(\tau)}_{y_\tau} J^{(\tau + 1)}_{END} 1.
+
+    The law of ``T + 1`` steps tells all words of at most T symbols apart; the longer ones are cut. A word has at least
+    one symbol.
+
+    Args:
+        joint, initial, period, name: as for :class:`~pgm_rnn.processes.time_varying.TimeVarying`, END being symbol k.
+
+    Raises:
+        InputError: also if something but END follows END, or a word may be empty.
+
+    Example:
+        >>> coin = geometric_length(halt=0.2, repeat=0.5)
+        >>> coin(3).log_prob(torch.tensor([[0, 2, 2], [0, 1, 2], [0, 1, 1]])).exp()
+        tensor([0.1000, 0.0400, 0.0800], dtype=torch.float64)
+        >>> coin.length_law(2)
+        tensor([0.0000, 0.2000, 0.1600, 0.6400], dtype=torch.float64)
+    """
+
+    def __init__(
+        self,
+        joint: Tensor | np.ndarray | Sequence[Any],
+        initial: Tensor | np.ndarray | Sequence[float],
+        period: int,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(joint, initial, period, "finite-words" if name is None else name)
+        if self.alphabet_size < 3:
+            raise reject("joint", "at least 2 symbols and END", f"{self.alphabet_size} symbols in all")
+        halts = self.joint[:, -1]  # (L, S, S)
+        ended = (halts > 0).any(0).any(0)
+        if bool((halts[:, ended].sum(-1) < 1 - ROUNDING).any()):
+            state = int(ended.nonzero()[0])
+            raise reject(
+                "joint", "END to be followed by END alone", f"other symbols from state {state}, where END leads"
+            )
+        if bool((self.initial @ halts[0] > 0).any()):
+            raise reject("joint", "words of at least one symbol", "END as a first symbol")
+
+    def __repr__(self) -> str:
+        tables, symbols, states = self.joint.shape[:3]
+        return f"FiniteWords({self.name!r}, k={symbols - 1} and END, states={states}, tables={tables})"
+
+    def check_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        FiniteWords(tensors["joint"], tensors["initial"], self.period)
+
+    def length_law(self, longest: int) -> Tensor:
+        r""":math:`P(\tau = 0), \ldots, P(\tau = T)` and, last, :math:`P(\tau > T)`, for ``T = longest``: ``(T + 2,)``."""
+        going_on, law = self.initial, []
+        for t in range(1, check_duration(longest) + 2):
+            table = self.joint[which_table(t, len(self.joint), self.period)]
+            law.append((going_on @ table[-1]).sum())
+            going_on = going_on @ table[:-1].sum(0)
+        return torch.stack([*law, going_on.sum()])
+
+
+def halting(process: Process, hazards: Tensor | np.ndarray | Sequence[float]) -> FiniteWords:
+    r"""Words of a stationary process that halt after :math:`\ell` symbols, whatever these are, with a probability of
+    :math:`P(\tau = \ell \mid \tau \ge \ell)`: ``hazards (L,)`` for :math:`\ell = 1..L`, and the last from there on.
+
+    Example:
+        >>> from pgm_rnn.processes.zoo import golden_mean
+        >>> halting(golden_mean(), [0.0, 0.5, 1.0]).length_law(3)
+        tensor([0.0000, 0.0000, 0.5000, 0.5000, 0.0000], dtype=torch.float64)
+    """
+    risks = check_probabilities("hazards", as_tensor("hazards", hazards))
+    if risks.ndim != 1 or not len(risks) or bool((risks > 1).any()):
+        raise reject("hazards", "shape (L,) with L >= 1 probabilities", risks.tolist())
+    risks = torch.cat([risks.new_zeros(1), risks])
+    k, S = process.joint.shape[:2]
+    needed = 8 * len(risks) * (k + 1) * (S + 1) ** 2
+    check_budget("hazards", needed, MAX_TABLE_BYTES, "bytes for the transition matrices", "use fewer hazards")
+    joint = risks.new_zeros(len(risks), k + 1, S + 1, S + 1)
+    joint[:, :k, :S, :S] = (1 - risks).reshape(-1, 1, 1, 1) * process.joint
+    joint[:, k, :S, S] = risks.unsqueeze(-1)
+    joint[:, k, S, S] = 1.0
+    return FiniteWords(joint, torch.cat([process.initial, risks[:1]]), period=1)
+
+
+def hazards(probabilities: Tensor) -> Tensor:
+    r""":math:`P(\tau = \ell \mid \tau \ge \ell)` from :math:`P(\tau = \ell)`, :math:`\ell = 1..L`, the last positive.
+
+    >>> hazards(torch.tensor([0.25, 0.25, 0.5]))
+    tensor([0.2500, 0.3333, 1.0000])
+    """
+    return probabilities / probabilities.flip(0).cumsum(0).flip(0)
+
+
+def sticky(repeat: float) -> Process:
+    """The stationary binary chain that repeats the last symbol with probability ``repeat``: every word is possible."""
+    return Process(repeating(check_number("repeat", repeat, 0, 1, open_ends=True)))
+
+
+@named
+def geometric_length(halt: float = 0.25, repeat: float = 0.8) -> FiniteWords:
+    r"""Halts with probability ``halt`` after every symbol, :math:`P(\tau) = h (1 - h)^{\tau - 1}`: no memory is needed.
+
+    Its symbols, like those of :func:`uniform_length` and :func:`bimodal_length`, are those of a chain that repeats the
+    last one with probability ``repeat``, and tell nothing of the length.
+
+    >>> geometric_length(halt=0.5).length_law(3)
+    tensor([0.0000, 0.5000, 0.2500, 0.1250, 0.1250], dtype=torch.float64)
+    """
+    return halting(sticky(repeat), [check_number("halt", halt, 0, 1, open_ends=True)])
+
+
+@named
+def uniform_length(longest: int = 8, repeat: float = 0.8) -> FiniteWords:
+    r"""Every length up to ``longest`` is as likely, :math:`P(\tau) = 1 / L`: a sampler has to count.
+
+    >>> uniform_length(longest=4).length_law(4)
+    tensor([0.0000, 0.2500, 0.2500, 0.2500, 0.2500, 0.0000], dtype=torch.float64)
+    """
+    longest = check_duration(check_integer("longest", longest, 1))
+    return halting(sticky(repeat), hazards(torch.ones(longest, dtype=torch.double)))
+
+
+@named
+def bimodal_length(short: int = 2, long: int = 7, share: float = 0.5, repeat: float = 0.8) -> FiniteWords:
+    """Short words or long ones, a ``share`` of the first: each kind is of its length, or with half the probability of
+    that one symbol more or less.
+
+    >>> bimodal_length().length_law(8)
+    tensor([0.0000, 0.1250, 0.2500, 0.1250, 0.0000, 0.0000, 0.1250, 0.2500, 0.1250,
+            0.0000], dtype=torch.float64)
+    """
+    short = check_integer("short", short, 2)
+    long = check_duration(check_integer("long", long, short))
+    share = check_number("share", share, 0, 1, open_ends=True)
+    probabilities = torch.zeros(long + 1, dtype=torch.double)
+    for length, weight in ((short, share), (long, 1 - share)):
+        probabilities[length - 2 : length + 1] += weight * torch.tensor([0.25, 0.5, 0.25], dtype=torch.double)
+    return halting(sticky(repeat), hazards(probabilities))
+
+
+@named
+def brackets(depth: int = 3, nest: float = 0.4, halt: float = 0.5) -> FiniteWords:
+    """Balanced brackets, 0 opening and 1 closing one, at most ``depth`` deep: an early end shows.
+
+    Inside a bracket the next symbol opens another with probability ``nest``, as far as the depth allows; after the
+    outermost has closed the word ends with probability ``halt``.
+
+    A stack of bounded depth is a finite machine. Without the bound the words are Dyck's, which none generates.
+
+    >>> pair, early = [0, 1, 2, 2], [0, 0, 1, 2]
+    >>> brackets()(4).log_prob(torch.tensor([pair, early])).exp()  # (), closed and ended: 0.6 * 0.5
+    tensor([0.3000, 0.0000], dtype=torch.float64)
+    """
+    depth = check_integer("depth", depth, 1)
+    check_budget("depth", 24 * (depth + 3) ** 2, MAX_TABLE_BYTES, "bytes for the transition matrix", "nest less deep")
+    nest, halt = check_number("nest", nest, 0, 1, open_ends=True), check_number("halt", halt, 0, 1, open_ends=True)
+    before, closed, ended = 0, depth + 1, depth + 2  # and 1..depth, how many brackets are open
+    joint = torch.zeros(1, 3, depth + 3, depth + 3, dtype=torch.double)
+    opens, closes, ends = joint[0]
+    opens[before, 1] = 1.0
+    for level in range(1, depth + 1):
+        goes_deeper = nest if level < depth else 0.0
+        opens[level, level + 1] = goes_deeper
+        closes[level, closed if level == 1 else level - 1] = 1 - goes_deeper
+    opens[closed, 1], ends[closed, ended], ends[ended, ended] = 1 - halt, halt, 1.0
+    return FiniteWords(joint, torch.eye(depth + 3, dtype=torch.double)[before], period=1)
