@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import as_tensor, check_duration, check_symbols, reject
+from pgm_rnn.checks import as_tensor, check_broadcast, check_duration, check_symbols, reject
 from pgm_rnn.family import Family
 
 
-def trajectory(model: Family, prefixes: Tensor) -> Tensor:
+def trajectory(model: Family, prefixes: Tensor, **sides: Tensor) -> Tensor:
     r"""The states :math:`h_1, \ldots, h_{t+1}` along prefixes ``(N, t)``: ``(N, t + 1, H)``, or ``(R, N, t + 1, H)``.
+
+    A model that takes a ``context`` or ``inputs`` is given those of the N prefixes, inputs for ``t + 1`` steps.
 
     Raises:
         InputError: if the prefixes are no symbols of shape ``(N, t)``, or nothing mediates the model's past.
@@ -24,8 +26,9 @@ def trajectory(model: Family, prefixes: Tensor) -> Tensor:
     if prefixes.ndim != 2 or not len(prefixes):
         raise reject("prefixes", "shape (N, t) with N at least 1", tuple(prefixes.shape))
     prefixes = check_symbols("prefixes", prefixes if prefixes.numel() else prefixes.long(), model.alphabet_size)
-    law = model(check_duration(prefixes.shape[1] + 1))
+    law = model(check_duration(prefixes.shape[1] + 1), **sides)
     lanes = (*law.batch_shape[:-1], len(prefixes))
+    check_broadcast("prefixes", lanes, law.batch_shape)
     state = law.initial_state(lanes)
     states = [law.mediator(state)]
     for symbol in prefixes.to(law.device).unbind(-1):
@@ -37,7 +40,7 @@ def trajectory(model: Family, prefixes: Tensor) -> Tensor:
     return torch.stack([state.expand(*lanes, -1) for state in states if state is not None], -2)
 
 
-def summarise(model: Family, prefixes: Tensor, lengths: Tensor | None = None) -> Tensor:
+def summarise(model: Family, prefixes: Tensor, lengths: Tensor | None = None, **sides: Tensor) -> Tensor:
     r"""The state that a prefix leads to: a network that reads a sequence and gives no output until asked.
 
     .. math:: h_{t+1} = f(h_t, y_t) = g_{t+1}(y_t, \ldots, y_1)
@@ -49,6 +52,7 @@ def summarise(model: Family, prefixes: Tensor, lengths: Tensor | None = None) ->
         prefixes: symbols ``(N, t)``; ``t`` may be 0.
         lengths: ``(N,)``, how many symbols of each prefix to read; what is beyond is never looked at. All of them if
             None.
+        sides: ``context`` and ``inputs``, as in :func:`trajectory`.
 
     Returns:
         ``(N, H)``, or ``(R, N, H)`` with replicates; differentiable in the parameters.
@@ -65,13 +69,13 @@ def summarise(model: Family, prefixes: Tensor, lengths: Tensor | None = None) ->
     """
     prefixes = as_tensor("prefixes", prefixes)
     if lengths is None:
-        return trajectory(model, prefixes)[..., -1, :]
+        return trajectory(model, prefixes, **sides)[..., -1, :]
     lengths = as_tensor("lengths", lengths)
     if prefixes.ndim != 2 or lengths.shape != prefixes.shape[:1]:
         raise reject("lengths", f"one for each of the prefixes {tuple(prefixes.shape)}", tuple(lengths.shape))
     if lengths.is_floating_point() or bool(((lengths < 0) | (lengths > prefixes.shape[1])).any()):
         raise reject("lengths", f"integers in 0..{prefixes.shape[1]}", lengths.tolist())
     unread = torch.arange(prefixes.shape[1], device=prefixes.device) >= lengths.unsqueeze(-1)
-    states = trajectory(model, prefixes.masked_fill(unread, 0))
+    states = trajectory(model, prefixes.masked_fill(unread, 0), **sides)
     index = lengths.to(states.device, torch.long).reshape(-1, 1, 1).expand(*states.shape[:-2], 1, states.shape[-1])
     return states.gather(-2, index).squeeze(-2)

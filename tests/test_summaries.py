@@ -90,3 +90,18 @@ def test_bad_input_is_refused(prefixes: list[list[int]], lengths: list[int] | No
 def test_a_chain_has_no_state_to_show() -> None:
     with pytest.raises(InputError, match="expected a family with a mediator"):
         summarise(Markov(3, 1), PREFIXES)
+
+
+def test_a_context_and_inputs_enter_the_states() -> None:
+    """Given as vectors they act as a bias of each step."""
+    model = Recurrent(3, 5, context_dim=2, input_dim=1).double()
+    randomise(model)
+    x, inputs = torch.randn(3, 2, dtype=torch.double), torch.randn(3, 5, 1, dtype=torch.double)
+    states = trajectory(model, PREFIXES, context=x, inputs=inputs)
+    h = torch.zeros(3, 5, dtype=torch.double)
+    for t in range(5):
+        a = model.b + x @ model.R + inputs[:, t] @ model.X.T + h @ model.W.T
+        h = torch.tanh(a + model.U.T[PREFIXES[:, t - 1]] if t else a)
+        torch.testing.assert_close(states[:, t], h)
+    with pytest.raises(InputError, match="prefixes: expected leading dimensions"):
+        summarise(model, PREFIXES[:2], context=x, inputs=inputs)
