@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import invariants as inv
 import numpy as np
 import pyro
 import pytest
@@ -284,3 +285,25 @@ def test_models_may_be_compared_on_words_with_contexts() -> None:
         {"a": models.Recurrent(K, H, context_dim=2), "b": Tabular(K, T, context_dim=2)}, words
     )
     assert set(table.index) == {"a", "b"}
+
+
+@pytest.mark.parametrize("name", ["labels", "inputs without feedback", "lstm"])
+def test_samples_come_from_every_side_s_own_law(name: str) -> None:
+    law = network(name)(T, **NETWORKS[name][1])
+    words = law.sample((3000,), generator=torch.Generator().manual_seed(2))  # (3000, N, T)
+    probabilities = law.log_prob(WORDS[:, None]).detach().exp()
+    for n in range(N):
+        assert inv.chi_square_p(inv.word_counts(words[:, n], K), probabilities[:, n]) > 1e-4
+
+
+@pytest.mark.parametrize("name", ["labels", "all, and a clock", "context as h_0"])
+def test_every_side_s_word_goes_on_by_its_own_law(name: str) -> None:
+    law = network(name)(T, **NETWORKS[name][1])
+    prefixes = torch.tensor([[0, 1], [2, 2], [1, 0], [0, 0], [1, 2]])
+    rest = law.given(prefixes)
+    assert (rest.batch_shape, rest.duration) == ((N,), T - 2)
+    ends = torch.tensor(list(itertools.product(range(K), repeat=T - 2)))
+    for n in range(N):
+        whole = torch.cat([prefixes[n].expand(len(ends), -1), ends], -1)
+        joint = law.log_prob(whole[:, None])[:, n]
+        torch.testing.assert_close(rest.log_prob(ends[:, None])[:, n], joint - joint.logsumexp(0))
