@@ -36,9 +36,9 @@ from pgm_rnn.models import Markov, Recurrent, Tabular
 from pgm_rnn.processes import PROCESSES, Process
 from pgm_rnn.report import comparison
 from pgm_rnn.report.comparison import Contestant, final
-from pgm_rnn.report.figures import OKABE_ITO, log_axis, memory_wall, panels
+from pgm_rnn.report.figures import OKABE_ITO, panels
 from pgm_rnn.report.graphs import side_by_side
-from pgm_rnn.report.labels import Label, label_ends
+from pgm_rnn.report.parameters import draw_parameters
 from pgm_rnn.theory import table_risk
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -118,7 +118,6 @@ SCALES = {
 }
 COUNTED = ("table", "markov-3", "rnn-4", "rnn-16")
 COUNTED_T = tuple(range(1, 41))
-TOP = 1e18  # free parameters beyond this are off the figure
 
 
 def grid(scale: str) -> list[Cell]:
@@ -329,24 +328,15 @@ def where_it_loses(frame: pd.DataFrame) -> str:
 # The figures and tables of its own; those that every comparison has come from the package.
 
 
-def draw_parameters(frame: pd.DataFrame) -> Drawing:
+def draw_counts(frame: pd.DataFrame) -> Drawing:
     """Free parameters against T for every alphabet, through the memory wall."""
     counted = frame[frame["kind"] == "counting"]
     alphabets = sorted(int(k) for k in counted["alphabet_size"].unique())
     figure, grid = panels([f"k = {k} symbols" for k in alphabets], size=(2.3, 2.9), margin=1.25)
     for axes, k in zip(grid, alphabets, strict=True):
         axes.set_xlim(1, max(COUNTED_T))
-        log_axis(axes, "y", 1, TOP)
-        labels = [memory_wall(axes, checks.MAX_TABLE_BYTES / 8, "memory wall")]
-        for name in COUNTED:
-            mine = counted[(counted["alphabet_size"] == k) & (counted["model"] == name)]
-            T, free = mine["T"].to_numpy(dtype=float), mine["free_parameters"].to_numpy(dtype=float)
-            fits, colour = mine["fits_in_memory"].to_numpy(dtype=bool), CONTESTANTS[name].colour
-            axes.plot(T[fits], free[fits], color=colour)
-            axes.plot(T[~fits], free[~fits], color=colour, linestyle=":")
-            labels.append(Label(LABELS[name], T[-1], min(free[-1], TOP), colour))
-        axes.set_xlabel("duration T (symbols)")
-        label_ends(axes, labels)
+        models = {name: CONTESTANTS[name] for name in COUNTED}
+        draw_parameters(axes, counted[counted["alphabet_size"] == k], models, wall=checks.MAX_TABLE_BYTES / 8)
     grid[0].set_ylabel("free parameters")
     return figure
 
@@ -369,7 +359,7 @@ FIGURES = {
     "parameters-against-t": Figure(
         "Free parameters against T. The table's k^T - 1 run into the memory wall (1 GiB); from there on (dotted) "
         "they are predicted and the table is refused. What is shared over t does not grow with T.",
-        draw_parameters,
+        draw_counts,
     ),
     "kl-against-parameters": Figure(
         "Divergence against free parameters, at the longest T and the most words. Points: mean over data seeds; bars: "

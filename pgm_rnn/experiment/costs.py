@@ -8,6 +8,7 @@ from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -107,3 +108,14 @@ def growth_exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
     2.0
     """
     return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
+
+
+def exponents(rows: pd.DataFrame, column: str, *by: str) -> pd.Series:
+    """The exponent of T in a column that measures a cost, for all rows that agree in ``by``.
+
+    >>> rows = pd.DataFrame({"way": ["slow", "slow"], "seed": [0, 0], "T": [10, 100], "seconds": [1.0, 100.0]})
+    >>> exponents(rows, "seconds", "way", "seed").round(6).to_dict()
+    {('slow', 0): 2.0}
+    """
+    groups = rows.groupby(list(by))
+    return pd.Series({key: growth_exponent(mine["T"].tolist(), mine[column].tolist()) for key, mine in groups})

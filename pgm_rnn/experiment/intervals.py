@@ -16,6 +16,15 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def __format__(self, number: str) -> str:
+        """The mean with its limits in brackets, each number in that format.
+
+        >>> f"{Interval(0.25, 0.1, 0.4):.0%}"
+        '25% [10%, 40%]'
+        """
+        mean, low, high = (format(x, number) for x in self)
+        return f"{mean} [{low}, {high}]"
+
 
 def t_interval(values: Iterable[float], level: float = 0.95) -> Interval:
     r"""The mean of independent values with Student's interval, :math:`\bar d \pm t_{n-1} \, s / \sqrt n`.

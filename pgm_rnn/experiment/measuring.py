@@ -1,13 +1,16 @@
-"""What the measurements of all studies share: words by seed, and the record of a fit."""
+"""What the measurements of all studies share: words by seed, the record of a fit, and the curve of its losses."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from pgm_rnn.family import Family
 from pgm_rnn.inference import Fit
@@ -39,3 +42,20 @@ def training_record(fitted: Fit, r: int) -> dict[str, Any]:
         "chosen": json.dumps(fitted.chosen[r]),
         "fit_seconds": fitted.seconds / len(fitted.converged),  # replicates are trained together
     }
+
+
+def even_in_logarithm(last: int, ratio: float) -> list[int]:
+    """Whole numbers from 1 to ``last``, each some ``ratio`` times the one before: the points kept of a long curve.
+
+    >>> even_in_logarithm(20, 2.0)
+    [1, 2, 4, 8, 16, 20]
+    """
+    return sorted({last, *(round(ratio**i) for i in range(math.ceil(math.log(last, ratio))))})
+
+
+def loss_curve(losses: Tensor, points: int = 40) -> dict[str, Any]:
+    """The last loss, and a curve: at steps even in logarithm the mean since the one before, because batches vary."""
+    ends = np.unique(np.geomspace(1, len(losses), points).round().astype(int)).tolist()
+    means = [float(losses[start:end].mean()) for start, end in zip([0, *ends], ends, strict=False)]
+    curve = {"loss_steps": json.dumps(ends), "losses_nats_per_word": json.dumps(means)}
+    return {"loss_nats_per_word": float(losses[-1]), **curve}

@@ -6,9 +6,8 @@ per data seed; N is infinite where a model was trained on the exact tree of its 
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pgm_rnn.report.figures import OKABE_ITO, line_with_band, log_axis, panels, pareto_front
-from pgm_rnn.report.labels import Label, label_ends, label_points
+from pgm_rnn.report.figures import OKABE_ITO, line_with_band, log_axis, long_form, name_axes, panels, pareto_front
+from pgm_rnn.report.labels import Label, label_ends, label_points, line_end
 
 FLOOR = 1e-6
 """Nats per word: smaller divergences, such as the table's 0 on the exact tree, are drawn on this lower edge."""
@@ -54,7 +53,7 @@ def kl_against_n(rows: pd.DataFrame, contestants: Contestants, *, every_t: bool 
     figure, grid = panels([_title(cell) for cell in cells], columns, (2.05, 1.5 if every_t else 1.9), margin=1.25)
     for axes, cell in zip(grid, cells, strict=True):
         _draw_kl(axes, cell, contestants)
-    _name_axes(grid, columns, "training words N", "KL (nats per word)")
+    name_axes(grid, columns, "training words N", "KL (nats per word)")
     return figure
 
 
@@ -100,7 +99,7 @@ def kl_against_parameters(rows: pd.DataFrame, contestants: Contestants) -> Figur
         axes.plot(*steps, drawstyle="steps-post", color="#C8C8C8", linewidth=1.4, zorder=1)
         points = zip(mean.index, cost, loss, colours, strict=True)
         label_points(axes, [Label(contestants[name].label, x, y, colour) for name, x, y, colour in points])
-    _name_axes(grid, 3, "free parameters", "KL (nats per word)")
+    name_axes(grid, 3, "free parameters", "KL (nats per word)")
     return figure
 
 
@@ -112,17 +111,15 @@ def loss_by_position(rows: pd.DataFrame, contestants: Contestants) -> Figure:
         T = int(cell["T"].iloc[0])
         labels, top = [], 10 * FLOOR
         for name, contestant in _present(contestants, cell):
-            excess = np.array([json.loads(text) for text in cell.loc[cell["model"] == name, "kl_by_position_nats"]])
-            excess = excess.clip(min=FLOOR)  # (seeds, T)
-            long = pd.DataFrame({"t": np.tile(np.arange(1, T + 1), len(excess)), "excess": excess.ravel()})
-            line_with_band(axes, long, "t", "excess", contestant.colour, marker="", dashed=contestant.dashed)
-            labels.append(Label(contestant.label, T, excess[:, -1].mean(), contestant.colour))
-            top = max(top, excess.max())
+            excess = long_form(cell[cell["model"] == name], "kl_by_position_nats").clip(lower=FLOOR)
+            line_with_band(axes, excess, "t", "value", contestant.colour, marker="", dashed=contestant.dashed)
+            labels.append(line_end(contestant.label, excess, "t", "value", contestant.colour))
+            top = max(top, excess["value"].max())
         axes.set_xlim(1, T)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         log_axis(axes, "y", FLOOR, 2 * top)
         label_ends(axes, labels)
-    _name_axes(grid, 3, "position t", "excess loss (nats)")
+    name_axes(grid, 3, "position t", "excess loss (nats)")
     return figure
 
 
@@ -133,10 +130,3 @@ def _present(contestants: Contestants, rows: pd.DataFrame) -> list[tuple[str, Co
 
 def _title(cell: pd.DataFrame) -> str:
     return f"{cell['process'].iloc[0]}, T = {int(cell['T'].iloc[0])}"
-
-
-def _name_axes(grid: Sequence[Axes], columns: int, x: str, y: str) -> None:
-    """Name the axes once: x below the lowest panel of each column, y left of the first of each row."""
-    for index, axes in enumerate(grid):
-        axes.set_xlabel(x if index >= len(grid) - columns else "")
-        axes.set_ylabel(y if index % columns == 0 else "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -122,6 +124,32 @@ def log_axis(axes: Axes, which: str, low: float, high: float) -> None:
     getattr(axes, f"set_{which}lim")(low, high)
     axis.set_major_locator(matplotlib.ticker.LogLocator(numticks=6))
     axis.set_minor_locator(matplotlib.ticker.NullLocator())
+
+
+def duration_axis(axes: Axes, durations: Sequence[int]) -> None:
+    """Logarithmic, with the shortest T, the longest, and each fourfold one between."""
+    longest = max(durations)
+    log_axis(axes, "x", min(durations), longest)
+    ticks = [T for T in sorted(set(durations)) if math.log(longest / T, 4) % 1 == 0]
+    axes.set_xticks(ticks, [str(T) for T in ticks])
+    axes.set_xlabel("duration T (symbols)")
+
+
+def name_axes(grid: Sequence[Axes], columns: int, x: str, y: str) -> None:
+    """Name the axes once: x below the lowest panel of each column, y left of the first of each row."""
+    for index, axes in enumerate(grid):
+        axes.set_xlabel(x if index >= len(grid) - columns else "")
+        axes.set_ylabel(y if index % columns == 0 else "")
+
+
+def long_form(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """A line per row and position t = 1, 2, ... of a column that lists values by position as JSON text.
+
+    >>> long_form(pd.DataFrame({"kl": ["[0.5, 0.25]", "[1.0]"]}), "kl").to_numpy().tolist()
+    [[1.0, 0.5], [2.0, 0.25], [1.0, 1.0]]
+    """
+    pairs = [pair for text in rows[column] for pair in enumerate(json.loads(text), 1)]
+    return pd.DataFrame(pairs, columns=["t", "value"])
 
 
 def pareto_front(costs: Sequence[float], losses: Sequence[float]) -> list[int]:

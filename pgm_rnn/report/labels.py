@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 LABEL_GAP = 12.0
@@ -22,6 +23,12 @@ class Label(NamedTuple):
     x: float
     y: float
     colour: str
+
+
+def line_end(text: str, rows: pd.DataFrame, x: str, y: str, colour: str) -> Label:
+    """The label of the line of means of ``y`` over rows with the same ``x``, at its last point."""
+    end = rows[x].max()
+    return Label(text, float(end), float(rows.loc[rows[x] == end, y].mean()), colour)
 
 
 def label_ends(axes: Axes, labels: Sequence[Label]) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pgm_rnn.report.figures import OKABE_ITO, log_axis, panels
+from pgm_rnn.report.figures import OKABE_ITO, log_axis, name_axes, panels
 from pgm_rnn.report.labels import Label, label_ends
 
 COLOURS = {"hidden": OKABE_ITO["blue"], "vector": OKABE_ITO["orange"], "symbol": OKABE_ITO["green"]}
@@ -78,7 +78,7 @@ def training_curves(rows: pd.DataFrame) -> Figure:
         if floor > LOWEST:
             axes.axhline(floor, color=OKABE_ITO["black"], linewidth=1.0, linestyle=(0, (5, 2)))
         label_ends(axes, labels)
-    _name_axes(grid, 3, "evaluations of the gradient", "KL (nats per word)")
+    name_axes(grid, 3, "evaluations of the gradient", "KL (nats per word)")
     return figure
 
 
@@ -98,7 +98,7 @@ def gradients_against_lag(rows: pd.DataFrame) -> Figure:
         axes.set_yscale("log")
         axes.set_xlim(-0.3, len(norms) - 0.7)
         label_ends(axes, labels)
-    _name_axes(grid, 3, "lag (steps)", "gradient (nats per unit of h)")
+    name_axes(grid, 3, "lag (steps)", "gradient (nats per unit of h)")
     return figure
 
 
@@ -106,10 +106,3 @@ def _by(rows: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:
     """Rows that agree in a column, behind what they agree on, in order of appearance."""
     for name, group in rows.groupby(column, sort=False):
         yield str(name), group
-
-
-def _name_axes(grid: list[Axes], columns: int, x: str, y: str) -> None:
-    """Name x below the lowest panel of each column, and y left of the first of each row."""
-    for index, axes in enumerate(grid):
-        axes.set_xlabel(x if index >= len(grid) - columns else "")
-        axes.set_ylabel(y if index % columns == 0 else "")
