@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from pgm_rnn.checks import MAX_NODES, reject
 from pgm_rnn.distribution import SequenceDistribution, check_law
 from pgm_rnn.edges import Edges
+from pgm_rnn.family import Family
 from pgm_rnn.lanes import State, map_state
 from pgm_rnn.sequences import Sequences
 from pgm_rnn.sides import NO_SIDES, Sides
@@ -121,6 +122,12 @@ class PrefixTree:
         levels, num_nodes = levels_of_law(law, shares, max_nodes)
         totals = levels[0].weights.new_full(law.batch_shape[:-1], torch.inf)
         return cls(levels, law.alphabet_size, totals, num_nodes, sides=sides)
+
+    @classmethod
+    def from_source(cls, source: Family, duration: int) -> PrefixTree:
+        """All words of a family; of a source of words given a context or inputs, those under each of its conditions."""
+        sides, shares = source.conditions(duration) or (NO_SIDES, None)
+        return cls.from_law(source(duration, **sides.given), sides=sides, shares=shares)
 
     def law(self, family: Callable[..., SequenceDistribution]) -> SequenceDistribution:
         """The law of a family at the tree's duration, conditioned on what its roots are."""

@@ -17,7 +17,6 @@ from pgm_rnn.lanes import join_lanes
 from pgm_rnn.models.tabular import TabularLaw
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.sequences import Sequences
-from pgm_rnn.sides import NO_SIDES
 from pgm_rnn.tree_layout import lanes_at_once, states_below
 
 
@@ -124,11 +123,9 @@ def in_parts(words: Sequences, *families: Family) -> Iterator[Sequences]:
 
 def _exact(model: Family, truth: Family, duration: int) -> Score:
     """Every root's own divergence, weighted by its share, where the truth is a conditional one."""
-    known = truth.conditions(duration)
-    sides, shares = (NO_SIDES, None) if known is None else known
-    tree = PrefixTree.from_law(truth(duration, **sides.given), sides=sides, shares=shares)
+    tree = PrefixTree.from_source(truth, duration)
     entropies = tree.entropies()
-    cross_entropies = -tree.expected_log_probs(model(duration, **model.relevant(sides)))
+    cross_entropies = -tree.expected_log_probs(model(duration, **model.relevant(tree.sides)))
     divergences = cross_entropies - entropies
     return Score(
         divergence=plain(divergences.sum(-1)),

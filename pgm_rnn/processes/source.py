@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pgm_rnn.checks import check_finite, reject
 from pgm_rnn.family import Family
+from pgm_rnn.sequences import Sequences
 
 ROUNDING = 1e-6
 """How far a row may be from summing to 1: single precision is welcome, and made exact."""
@@ -54,6 +55,13 @@ class Source(Family):
         self.check_tensors(state_dict)
         return super().load_state_dict(state_dict, strict, assign)
 
+    def draw(self, count: int, duration: int, generator: torch.Generator) -> Sequences:
+        """``count`` words, with the context or inputs that each is given, if they are."""
+        sides = self.draw_conditions(count, duration, generator)
+        law = self(duration, **sides.given)
+        symbols = law.sample(() if sides.given else (count,), generator=generator)
+        return Sequences(symbols, self.alphabet_size, None, *sides)
+
     def conditional_entropies(self, duration: int) -> Tensor:
         r""":math:`h_t = H(y_t \mid y_1 \ldots y_{t-1})` for ``t = 1..T``: ``(T,)``, float64, in nats, to 1e-12."""
         raise NotImplementedError(f"{type(self).__name__} is abstract")
@@ -78,6 +86,14 @@ def check_joint(argument: str, joint: Tensor) -> Tensor:
         got = ", ".join(f"{float(totals[s]):.6g} for s = {s}" for s in wrong[:4])
         raise reject(argument, f"{argument}[:, s, :] to sum to 1 for every state s", got)
     return joint / totals[:, None]
+
+
+def check_initial(initial: Tensor, states: int) -> Tensor:
+    """The distribution ``(S,)`` of the first state in float64, summing to 1 exactly."""
+    start = check_probabilities("initial", initial)
+    if start.shape != (states,) or abs(float(start.sum()) - 1) > ROUNDING:
+        raise reject("initial", f"{states} probabilities that sum to 1, one for each state", start.tolist())
+    return start / start.sum()
 
 
 def check_probabilities(argument: str, values: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from pgm_rnn.processes.drawn import chain_of_rows
 from pgm_rnn.processes.hidden_markov import HiddenMarkovLaw, which_table
 from pgm_rnn.processes.mixed_states import MixedStates
 from pgm_rnn.processes.process import Process
-from pgm_rnn.processes.source import ROUNDING, Source, check_joint, check_probabilities
+from pgm_rnn.processes.source import Source, check_initial, check_joint
 from pgm_rnn.processes.zoo import even, named
 
 
@@ -71,12 +71,9 @@ class TimeVarying(Source):
         if tables.ndim != 4 or not len(tables):
             raise reject("joint", "shape (L, k, S, S) with at least one table", tuple(tables.shape))
         tables = torch.stack([check_joint(f"joint[{index}]", table) for index, table in enumerate(tables)])
-        start = check_probabilities("initial", as_tensor("initial", initial))
-        if start.shape != tables.shape[-1:] or abs(float(start.sum()) - 1) > ROUNDING:
-            expected = f"{tables.shape[-1]} probabilities that sum to 1, one for each state"
-            raise reject("initial", expected, start.tolist())
+        start = check_initial(as_tensor("initial", initial), tables.shape[-1])
         name = "time-varying" if name is None else name
-        super().__init__(tables.shape[1], name, joint=tables, initial=start / start.sum())
+        super().__init__(tables.shape[1], name, joint=tables, initial=start)
         self.period = check_integer("period", period, 1, len(tables))
 
     def __repr__(self) -> str:
