@@ -19,7 +19,11 @@ from pgm_rnn.processes import FiniteWords, Process, TimeVarying
 
 FORMAT = "pgm_rnn-1"
 
-TRUTHS = {"finite-words": FiniteWords, "process": Process, "time-varying": TimeVarying}
+TRUTHS: dict[str, type[Process | TimeVarying]] = {
+    "finite-words": FiniteWords,
+    "process": Process,
+    "time-varying": TimeVarying,
+}
 
 
 def _constructors() -> dict[str, Callable[..., Family]]:

@@ -70,7 +70,11 @@ class FiniteWords(TimeVarying):
         FiniteWords(tensors["joint"], tensors["initial"], self.period)
 
     def length_law(self, longest: int) -> Tensor:
-        r""":math:`P(\tau = 0), \ldots, P(\tau = T)` and, last, :math:`P(\tau > T)`, for ``T = longest``: ``(T + 2,)``."""
+        r""":math:`P(\tau = 0), \ldots, P(\tau = T)` and, last, :math:`P(\tau > T)`, for T = ``longest``: ``(T + 2,)``.
+
+        >>> brackets(depth=1, halt=0.5).length_law(4)
+        tensor([0.0000, 0.0000, 0.5000, 0.0000, 0.2500, 0.2500], dtype=torch.float64)
+        """
         going_on, law = self.initial, []
         for t in range(1, check_duration(longest) + 2):
             table = self.joint[which_table(t, len(self.joint), self.period)]
