@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import MAX_NODES, check_budget, check_duration, reject
+from pgm_rnn.checks import MAX_NODES, check_budget, check_integer, reject
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family
 from pgm_rnn.lanes import join_lanes
@@ -123,7 +123,7 @@ def score_endings(model: Family, source: Family, longest: int) -> EndingScore:
     model, source = double("model", model), double("source", source)
     if model.alphabet_size != source.alphabet_size:
         raise reject("model", f"alphabet_size {source.alphabet_size}, as in the source", model.alphabet_size)
-    steps = check_duration(longest) + 1
+    steps = check_integer("longest", longest, 1) + 1
     own, true = FiniteWordTable(model(steps)), FiniteWordTable(source.to(device_of(model))(steps))
     p, q = true.lengths, own.lengths
     pairs = zip(own.words, true.words, strict=True)
@@ -157,7 +157,7 @@ def incomplete_when_cut(model: Family, source: Family, longest: int) -> Tensor:
         tensor([1.0000, 0.7500, 1.0000, 0.8750], dtype=torch.float64)
     """
     model, source = double("model", model), double("source", source)
-    true = FiniteWordTable(source.to(device_of(model))(check_duration(longest) + 1))
+    true = FiniteWordTable(source.to(device_of(model))(check_integer("longest", longest, 1) + 1))
     if model.alphabet_size != true.k:
         raise reject("model", f"alphabet_size {true.k}, the source's without END", model.alphabet_size)
     shares = []

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import MAX_TABLE_BYTES, as_tensor, check_budget, check_duration, check_integer, check_number, reject
+from pgm_rnn.checks import MAX_DURATION, MAX_TABLE_BYTES, as_tensor, check_budget, check_integer, check_number, reject
 from pgm_rnn.processes.hidden_markov import which_table
 from pgm_rnn.processes.process import Process
 from pgm_rnn.processes.source import ROUNDING, check_probabilities
-from pgm_rnn.processes.time_varying import TimeVarying, repeating
+from pgm_rnn.processes.time_varying import MAX_HORIZON, TimeVarying, repeating
 from pgm_rnn.processes.zoo import named
 
 
@@ -76,7 +76,7 @@ class FiniteWords(TimeVarying):
         tensor([0.0000, 0.0000, 0.5000, 0.0000, 0.2500, 0.2500], dtype=torch.float64)
         """
         going_on, law = self.initial, []
-        for t in range(1, check_duration(longest) + 2):
+        for t in range(1, check_integer("longest", longest, 1, MAX_DURATION) + 2):
             table = self.joint[which_table(t, len(self.joint), self.period)]
             law.append((going_on @ table[-1]).sum())
             going_on = going_on @ table[:-1].sum(0)
@@ -140,7 +140,7 @@ def uniform_length(longest: int = 8, repeat: float = 0.8) -> FiniteWords:
     >>> uniform_length(longest=4).length_law(4)
     tensor([0.0000, 0.2500, 0.2500, 0.2500, 0.2500, 0.0000], dtype=torch.float64)
     """
-    longest = check_duration(check_integer("longest", longest, 1))
+    longest = check_integer("longest", longest, 1, MAX_HORIZON)
     return halting(sticky(repeat), hazards(torch.ones(longest, dtype=torch.double)))
 
 
@@ -154,7 +154,7 @@ def bimodal_length(short: int = 2, long: int = 7, share: float = 0.5, repeat: fl
             0.0000], dtype=torch.float64)
     """
     short = check_integer("short", short, 2)
-    long = check_duration(check_integer("long", long, short))
+    long = check_integer("long", long, short, MAX_HORIZON)
     share = check_number("share", share, 0, 1, open_ends=True)
     probabilities = torch.zeros(long + 1, dtype=torch.double)
     for length, weight in ((short, share), (long, 1 - share)):
