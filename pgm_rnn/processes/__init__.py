@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pgm_rnn.naming import build
+from pgm_rnn.processes.conditional import (
+    Conditional,
+    Interpolated,
+    Mixture,
+    bells,
+    coins,
+    grammars,
+    sliding_golden_mean,
+)
 from pgm_rnn.processes.drawn import markov, random_machine, random_markov
 from pgm_rnn.processes.endings import (
     FiniteWords,
@@ -65,6 +74,14 @@ FINITE: dict[str, Callable[..., FiniteWords]] = {
 }
 """Sources of finite words: the last of their symbols is END."""
 
+CONDITIONAL: dict[str, Callable[..., Conditional]] = {
+    "bells": bells,
+    "coins": coins,
+    "grammars": grammars,
+    "sliding-golden-mean": sliding_golden_mean,
+}
+"""Sources of words given a context."""
+
 SOURCES: dict[str, Callable[..., Source]] = {**PROCESSES, **TIME_VARYING, **FINITE}
 """All that can be named where a source is asked for."""
 
@@ -75,13 +92,14 @@ def parse(text: str) -> Source:
     >>> parse("golden-mean(p=0.25)")
     Process('golden-mean(p=0.25)', k=2, states=2)
     """
-    return build("process", text, SOURCES)
+    return build("process", text, {**SOURCES, **CONDITIONAL})
 
 
 __all__ = [
-    "FINITE", "PROCESSES", "SOURCES", "TIME_VARYING", "FiniteWords", "HiddenMarkovLaw", "Process", "Source",
-    "TimeVarying", "alternating", "biased_coin", "bimodal_length", "brackets", "cyclostationary", "drifting", "erratic",
-    "even", "geometric_length", "golden_mean", "halting", "markov", "mess3", "nemo", "noisy_random_phase_slip", "parse",
-    "periodic", "random_machine", "random_markov", "rrxor", "settling", "simple_nonunifilar", "uniform_length",
-    "zero_one_random",
+    "CONDITIONAL", "FINITE", "PROCESSES", "SOURCES", "TIME_VARYING", "Conditional", "FiniteWords", "HiddenMarkovLaw",
+    "Interpolated", "Mixture", "Process", "Source", "TimeVarying", "alternating", "bells", "biased_coin",
+    "bimodal_length", "brackets", "coins", "cyclostationary", "drifting", "erratic", "even", "geometric_length",
+    "golden_mean", "grammars", "halting", "markov", "mess3", "nemo", "noisy_random_phase_slip", "parse", "periodic",
+    "random_machine", "random_markov", "rrxor", "settling", "simple_nonunifilar", "sliding_golden_mean",
+    "uniform_length", "zero_one_random",
 ]  # fmt: skip

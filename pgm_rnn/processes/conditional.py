@@ -1,0 +1,343 @@
+"""Sources of words given a context x, fixed for each word: a label that picks a process, or a number that bends one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pgm_rnn.checks import as_tensor, check_integer, check_number, reject
+from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.family import ParameterCount
+from pgm_rnn.processes.chains import count_words, stationary_distribution
+from pgm_rnn.processes.hidden_markov import safe_log
+from pgm_rnn.processes.process import Process
+from pgm_rnn.processes.source import ROUNDING, Source, check_probabilities
+from pgm_rnn.processes.time_varying import TimeVarying
+from pgm_rnn.processes.zoo import biased_coin, even, golden_mean, named, simple_nonunifilar
+from pgm_rnn.sides import Conditions, Sides, encode, labels
+
+
+class Chains(NamedTuple):
+    """A hidden chain for each of G contexts: ``joint (G, k, S, S)`` and ``initial (G, S)``."""
+
+    joint: Tensor
+    initial: Tensor
+
+
+class Belief(NamedTuple):
+    """What the past says of the hidden state, ``log (*shape, S)``, and whose chain each lane follows, ``root``."""
+
+    log: Tensor
+    root: Tensor
+
+
+class ConditionalLaw(SequenceDistribution):
+    r"""Words of G hidden Markov chains, one for each context: batch shape ``(G,)``.
+
+    With belief :math:`\beta_t(s) = P(s_t = s \mid y_{<t}, x)`, in logarithms,
+
+    .. math:: P(y \mid \beta, x) = \sum_{s, s'} \beta(s) J_y(x)[s, s'], \qquad
+              \beta'(s') \propto \sum_s \beta(s) J_y(x)[s, s'].
+
+    After a forbidden symbol the initial belief stands in: the word's ``-inf`` has been counted.
+    """
+
+    def __init__(self, duration: int, chains: Chains) -> None:
+        super().__init__(chains.joint.shape[1], duration, chains.joint.shape[:1], chains.joint.device)
+        self.joint = chains.joint
+        self.log_joint = safe_log(chains.joint)
+        self.log_emission = safe_log(chains.joint.sum(-1).mT)  # (G, S, k)
+        self.log_initial = safe_log(chains.initial)
+
+    def initial_state(self, shape: Sequence[int]) -> Belief:
+        roots = len(self.joint)
+        own = slice(None) if shape[-1] == roots else slice(1)  # one lane stands for any
+        root = torch.arange(roots, device=self.device)[own]
+        return Belief(self.log_initial[own].expand(*shape, -1), root.expand(*shape))
+
+    def next_logits(self, state: Belief) -> Tensor:
+        return (state.log.unsqueeze(-1) + self.log_emission[state.root]).logsumexp(-2)
+
+    def update(self, state: Belief, symbol: Tensor) -> Belief:
+        root, symbol = torch.broadcast_tensors(state.root, symbol)
+        onward = (state.log.unsqueeze(-1) + self.log_joint[root, symbol]).logsumexp(-2)
+        forbidden = torch.isneginf(onward).all(-1, keepdim=True)
+        onward = torch.where(forbidden, self.log_initial[root], onward)
+        return Belief(onward - onward.logsumexp(-1, keepdim=True), root)
+
+    def mediator(self, state: Belief) -> Tensor:
+        return state.log
+
+    def with_mediator(self, state: Belief, mediator: Tensor) -> Belief:
+        return Belief(mediator, state.root)
+
+    def support_size(self) -> int:
+        """The number of possible words of the context that has most, or ``k^T`` where counting takes too long."""
+        patterns = (self.joint > 0).unique(dim=0)
+        counts = [count_words(pattern.unsqueeze(0), [0] * self.duration) for pattern in patterns]
+        return max(super().support_size() if count is None else count for count in counts)
+
+
+class Conditional(Source):
+    r"""A source whose chain depends on a context x: what :class:`Mixture` and :class:`Interpolated` have in common.
+
+    ``source(T, context=x)`` is the law of words given x, ``source(T)`` that of words whose x is hidden,
+
+    .. math:: P(y_1 \ldots y_T) = \sum_x P(x) P(y_1 \ldots y_T \mid x).
+    """
+
+    context_dim: int
+
+    def chains(self, context: Tensor) -> Chains:
+        """The chains of G contexts, as :meth:`forward` takes them."""
+        raise NotImplementedError(f"{type(self).__name__} is abstract")
+
+    def all_conditions(self) -> Conditions:
+        """All contexts, or the nodes of a quadrature over them, with their probabilities."""
+        raise NotImplementedError(f"{type(self).__name__} is abstract")
+
+    def conditions(self, duration: int) -> Conditions:
+        return self.all_conditions()
+
+    def forward(
+        self, duration: int, context: Tensor | None = None, inputs: Tensor | None = None
+    ) -> SequenceDistribution:
+        """The law given contexts, with batch shape ``(G,)``; without, that of words whose context is hidden."""
+        if context is None and inputs is None:
+            return self.hidden()(duration)
+        return super().forward(duration, context, inputs)
+
+    def law(self, duration: int, context: Tensor) -> ConditionalLaw:
+        if context.ndim != 1 + context.dtype.is_floating_point:
+            raise reject("context", "one for each word, (G,) labels or (G, D) vectors", f"shape {tuple(context.shape)}")
+        return ConditionalLaw(duration, self.chains(context.to(next(self.buffers()).device)))
+
+    def hidden(self) -> TimeVarying:
+        """The same words with x hidden: a chain in as many parts as there are contexts, which never leaves its own."""
+        (context, _), shares = self.all_conditions()
+        assert context is not None  # that is what the source is conditioned on
+        joint, initial = self.chains(context)
+        together = torch.stack([torch.block_diag(*parts) for parts in joint.unbind(1)])
+        start = (shares.unsqueeze(-1) * initial).flatten()
+        return TimeVarying(together.unsqueeze(0), start, period=1, name=f"{self.name}, x hidden")
+
+    def conditional_entropies(self, duration: int) -> Tensor:
+        r""":math:`H(y_t \mid y_{<t})` where x is hidden, for ``t = 1..T``: ``(T,)``, float64, in nats."""
+        return self.hidden().conditional_entropies(duration)
+
+    def entropies_given_context(self, duration: int) -> Tensor:
+        r""":math:`H(y_t \mid y_{<t}, x)`, likewise."""
+        (context, _), shares = self.all_conditions()
+        assert context is not None  # as above
+        each = [
+            TimeVarying(joint.unsqueeze(0), initial, period=1).conditional_entropies(duration)
+            for joint, initial in zip(*self.chains(context), strict=True)
+        ]
+        return shares @ torch.stack(each)
+
+    def information(self, duration: int) -> Tensor:
+        r""":math:`I(x; y_t \mid y_{<t})` for ``t = 1..T``: ``(T,)`` in nats, whose sum is :math:`I(x; y_1 \ldots y_T)`.
+
+        .. math:: I(x; y_1 \ldots y_T) = H(y_1 \ldots y_T) - \sum_x P(x) H(y_1 \ldots y_T \mid x)
+
+        is what knowing x is worth: the least loss of a model without context exceeds that of one with it by so much.
+
+        Source: Cover and Thomas, *Elements of information theory*, sections 2.4 and 2.5.
+
+        >>> float(bells(q=0.5).information(2).sum()) < float(torch.tensor(2.0).log())  # never more than H(x)
+        True
+        """
+        return self.conditional_entropies(duration) - self.entropies_given_context(duration)
+
+
+class Mixture(Conditional):
+    """A label x in ``0..K-1`` picks one of K processes for the whole word.
+
+    Args:
+        processes: K processes over the same symbols.
+        shares: ``(K,)``, the probabilities of the labels; equal if None.
+        name: what tables and pages call it.
+
+    Raises:
+        InputError: if the alphabets differ, or the shares are no distribution over the processes.
+
+    Example:
+        >>> source = Mixture([biased_coin(0.1), biased_coin(0.9)])
+        >>> source(2, context=torch.tensor([0, 1])).log_prob(torch.tensor([1, 1])).exp()
+        tensor([0.0100, 0.8100], dtype=torch.float64)
+        >>> source(2).log_prob(torch.tensor([1, 1])).exp()
+        tensor(0.4100, dtype=torch.float64)
+    """
+
+    joint: Tensor
+    initial: Tensor
+    shares: Tensor
+
+    def __init__(
+        self,
+        processes: Sequence[Process],
+        shares: Tensor | np.ndarray | Sequence[float] | None = None,
+        name: str = "mixture",
+    ) -> None:
+        if not processes or not all(isinstance(process, Process) for process in processes):
+            raise reject("processes", "at least one Process", [type(process).__name__ for process in processes])
+        alphabets = sorted({process.alphabet_size for process in processes})
+        if len(alphabets) > 1:
+            raise reject("processes", "processes over the same symbols", f"alphabet sizes {alphabets}")
+        count, states = len(processes), max(process.joint.shape[1] for process in processes)
+        joint = torch.zeros(count, alphabets[0], states, states, dtype=torch.double)
+        initial = torch.zeros(count, states, dtype=torch.double)
+        joint[:, 0] = torch.eye(states, dtype=torch.double)  # a state that a process lacks stays what it is, unvisited
+        for x, process in enumerate(processes):
+            own = process.joint.shape[1]
+            joint[x, :, :own, :own] = process.joint
+            initial[x, :own] = process.initial
+        weights = np.full(count, 1 / count) if shares is None else shares
+        super().__init__(alphabets[0], name, joint=joint, initial=initial, shares=check_shares(weights, count))
+        self.context_dim = count
+
+    def __repr__(self) -> str:
+        return f"Mixture({self.name!r}, k={self.alphabet_size}, labels={self.context_dim})"
+
+    def chains(self, context: Tensor) -> Chains:
+        label = labels("context", context, self.context_dim)
+        return Chains(self.joint[label], self.initial[label])
+
+    def all_conditions(self) -> Conditions:
+        return Conditions(Sides(context=torch.arange(self.context_dim, device=self.shares.device)), self.shares)
+
+    def draw_conditions(self, count: int, duration: int, generator: torch.Generator) -> Sides:
+        drawn = torch.multinomial(self.shares.to(generator.device), count, replacement=True, generator=generator)
+        return Sides(context=drawn.to(self.shares.device))
+
+    def parameter_count(self, duration: int) -> ParameterCount:
+        """Of K chains, each counted as a :class:`Process` is, and of the shares."""
+        visited = (self.joint > 0).sum((-1, -3)) * (self.initial > 0)
+        free = int((visited - (self.initial > 0).long()).sum()) + self.context_dim - 1
+        return ParameterCount(self.joint.numel() + self.context_dim, free)
+
+
+class Interpolated(Conditional):
+    r"""A number x, uniform on [0, 1], moves every transition from one process to another.
+
+    .. math:: J_y(x) = (1 - x) J_y^{first} + x J_y^{last},
+
+    started in the stationary distribution of :math:`J(x)`. Contexts are ``(G, 1)``; x may leave [0, 1] as long as no
+    probability is negative. Integrals over x are taken by Gauss and Legendre's rule, exact for polynomials of degree
+    ``2 nodes - 1``: a word's probability is one of degree T over the stationary distribution's denominator, so at T up
+    to ``nodes`` they are exact but for rounding, as halving the nodes shows.
+
+    Args:
+        first, last: two processes with as many symbols and states.
+        nodes: of the quadrature, at least 2.
+        name: what tables and pages call it.
+
+    Raises:
+        InputError: if the processes do not have the same shape.
+
+    Source: Press et al. (2007), *Numerical recipes*, section 4.6, for the quadrature.
+
+    Example:
+        >>> source = Interpolated(golden_mean(0.2), golden_mean(0.8))
+        >>> halfway = source(3, context=torch.tensor([[0.5]])).log_prob(torch.tensor([1, 0, 1]))
+        >>> torch.allclose(halfway, golden_mean(0.5)(3).log_prob(torch.tensor([1, 0, 1])))
+        True
+    """
+
+    first: Tensor
+    last: Tensor
+
+    def __init__(self, first: Process, last: Process, nodes: int = 16, name: str = "interpolated") -> None:
+        for argument, process in (("first", first), ("last", last)):
+            if not isinstance(process, Process):
+                raise reject(argument, "a Process", type(process).__name__)
+        if first.joint.shape != last.joint.shape:
+            raise reject("last", f"a process of shape {tuple(first.joint.shape)}, as first", tuple(last.joint.shape))
+        super().__init__(first.alphabet_size, name, first=first.joint.clone(), last=last.joint.clone())
+        self.context_dim, self.nodes = 1, check_integer("nodes", nodes, 2)
+
+    def __repr__(self) -> str:
+        return f"Interpolated({self.name!r}, k={self.alphabet_size}, nodes={self.nodes})"
+
+    def chains(self, context: Tensor) -> Chains:
+        if not context.dtype.is_floating_point:
+            raise reject("context", "numbers of shape (G, 1)", f"dtype {str(context.dtype).removeprefix('torch.')}")
+        x = encode("context", context, 1).reshape(-1, 1, 1, 1)
+        joint = (1 - x) * self.first + x * self.last
+        if bool((joint < 0).any()):
+            wrong = float(x[(joint < 0).flatten(1).any(-1)][0])
+            raise reject("context", "numbers that leave every probability at 0 or above", f"{wrong:g}")
+        return Chains(joint, torch.stack([stationary_distribution(transition) for transition in joint.sum(1)]))
+
+    def all_conditions(self) -> Conditions:
+        roots, weights = np.polynomial.legendre.leggauss(self.nodes)  # on [-1, 1], of total weight 2
+        device = self.first.device
+        nodes, shares = (torch.from_numpy(values).to(device) for values in ((1 + roots) / 2, weights / 2))
+        return Conditions(Sides(context=nodes.unsqueeze(-1)), shares)
+
+    def draw_conditions(self, count: int, duration: int, generator: torch.Generator) -> Sides:
+        drawn = torch.rand(count, 1, dtype=torch.double, device=generator.device, generator=generator)
+        return Sides(context=drawn.to(self.first.device))
+
+    def parameter_count(self, duration: int) -> ParameterCount:
+        """Of two chains, each counted as a :class:`Process` is."""
+        free = [int((joint > 0).sum()) - joint.shape[1] for joint in (self.first, self.last)]
+        return ParameterCount(2 * self.first.numel(), sum(free))
+
+
+def check_shares(values: Tensor | np.ndarray | Sequence[float], count: int) -> Tensor:
+    """Probabilities ``(count,)`` in float64 that sum to 1."""
+    shares = check_probabilities("shares", as_tensor("shares", values))
+    if shares.shape != (count,) or abs(float(shares.sum()) - 1) > ROUNDING:
+        raise reject("shares", f"{count} probabilities that sum to 1", shares.tolist())
+    return shares / shares.sum()
+
+
+# Sources by name.
+
+
+@named
+def coins(p: Sequence[float] = (0.1, 0.35, 0.65, 0.9)) -> Mixture:
+    """The label picks one of K coins, ``P(1) = p[x]``: knowing it is worth something at every step.
+
+    >>> coins()(1, context=torch.tensor([0, 3])).log_prob(torch.tensor([1])).exp()
+    tensor([0.1000, 0.9000], dtype=torch.float64)
+    """
+    return Mixture([biased_coin(one) for one in p])
+
+
+@named
+def bells(q: float = 0.1) -> Mixture:
+    """A 1, the bell, comes with probability ``q``, and the symbol after it is the label: until then nothing tells it.
+
+    The label 1 gives :func:`even`; the label 0 :func:`golden_mean` with its symbols exchanged.
+
+    >>> bells()(3, context=torch.tensor([0, 1])).given([0]).log_prob(torch.tensor([1, 1])).exp()
+    tensor([0.0000, 0.1000], dtype=torch.float64)
+    """
+    q = check_number("q", q, 0, 1, open_ends=True)
+    return Mixture([Process(golden_mean(1 - q).joint.flip(0)), even(1 - q)])
+
+
+@named
+def grammars() -> Mixture:
+    """The label picks golden-mean, even or simple-nonunifilar: each with words that another forbids.
+
+    >>> grammars().context_dim
+    3
+    """
+    return Mixture([golden_mean(), even(), simple_nonunifilar()])
+
+
+@named
+def sliding_golden_mean(low: float = 0.2, high: float = 0.8) -> Interpolated:
+    """:func:`golden_mean` at ``p = low + (high - low) x``, for x uniform on [0, 1].
+
+    >>> sliding_golden_mean()(1, context=torch.tensor([[0.5]])).log_prob(torch.tensor([1])).exp()  # 1 / (2 - p)
+    tensor([0.6667], dtype=torch.float64)
+    """
+    return Interpolated(golden_mean(low), golden_mean(high))
