@@ -152,8 +152,9 @@ def test_halting_words_of_any_process() -> None:
 
 @EVERY
 def test_a_name_builds_the_same_source(name: str) -> None:
-    source = FINITE[name]()
-    assert torch.equal(parse(source.name).joint, source.joint)
+    source, parsed = FINITE[name](), parse(FINITE[name]().name)
+    assert isinstance(parsed, FiniteWords)
+    assert torch.equal(parsed.joint, source.joint)
     assert repr(source) == (
         f"FiniteWords({source.name!r}, k=2 and END, states={source.joint.shape[-1]}, tables={len(source.joint)})"
     )
@@ -193,7 +194,7 @@ GOOD = processes.geometric_length().joint
         (lambda: halting(processes.even(), [-0.1]), "hazards: expected non-negative"),
         (lambda: processes.geometric_length(halt=0.0), "halt: expected a number in (0, 1)"),
         (lambda: processes.geometric_length(repeat=1.0), "repeat: expected a number in (0, 1)"),
-        (lambda: processes.uniform_length(0), "longest: expected an integer of at least 1"),
+        (lambda: processes.uniform_length(0), "longest: expected an integer in 1..65536"),
         (lambda: processes.uniform_length(10**12), "longest: expected an integer in 1..65536"),
         (lambda: processes.bimodal_length(short=1), "short: expected an integer of at least 2"),
         (lambda: processes.bimodal_length(short=5, long=4), "long: expected an integer in 5..65536"),
