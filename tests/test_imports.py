@@ -23,7 +23,7 @@ LAYERS = [
     | {"sequences", "distribution", "family", "tree_layout", "prefix_tree", "sides"},
     {"programs", "processes", "models", "graphs", "folding", "summaries"},
     {"inference", "scoring", "theory", "storage"}
-    | {"extrapolation", "exposure", "gradient_flow", "lengths", "mediation", "sharing"},
+    | {"causal_conditioning", "extrapolation", "exposure", "gradient_flow", "lengths", "mediation", "sharing"},
     {"experiment"},
     {"report", "cli", "__main__"},
     {"studies"},

@@ -39,14 +39,14 @@ def binary_symmetric(flip: float = 0.1) -> Transducer:
 
 
 @named
-def gilbert_elliott(good: float = 0.01, bad: float = 0.4, worsen: float = 0.1, recover: float = 0.1) -> Transducer:
+def gilbert_elliott(good: float = 0.01, bad: float = 0.5, worsen: float = 0.1, recover: float = 0.1) -> Transducer:
     """Noise in bursts: the channel flips a bit with probability ``good`` or ``bad``, and drifts between the two states
     unseen; what it did to earlier bits tells in which it is.
 
     Source: Gilbert (1960), *Capacity of a burst-noise channel*; Elliott (1963).
 
     >>> gilbert_elliott()
-    Transducer('gilbert-elliott(good=0.01, bad=0.4, worsen=0.1, recover=0.1)', labels=2, k=2, states=2)
+    Transducer('gilbert-elliott(good=0.01, bad=0.5, worsen=0.1, recover=0.1)', labels=2, k=2, states=2)
     """
     flips = [check_number(name, value, 0, 1) for name, value in (("good", good), ("bad", bad))]
     worsen = check_number("worsen", worsen, 0, 1, open_ends=True)

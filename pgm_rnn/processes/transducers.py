@@ -161,8 +161,9 @@ class Transducer(Source):
         return PrefixTree.from_source(self, check_duration(duration)).entropies()
 
     def entropy_rate(self, tolerance: float = 1e-10) -> float:
-        r"""The limit of :math:`H(y_1 \ldots y_T \mid x_1 \ldots x_T) / T` in nats per symbol: the rate of the pairs less
-        that of the inputs. A lookahead does not change it.
+        r""":math:`\lim H(y_1 \ldots y_T \mid x_1 \ldots x_T) / T` in nats per symbol, whatever the lookahead.
+
+        It is the rate of the pairs :math:`(x_t, y_t)` less that of the inputs.
 
         Raises:
             InputError: if the rate depends on how the source began, or cannot be had to the tolerance.
