@@ -36,9 +36,9 @@ class FiniteWordTable:
         >>> from pgm_rnn import processes
         >>> table = FiniteWordTable(processes.brackets()(5))
         >>> table.words[2]  # (( () )( ))
-        tensor([0.0000, 0.3000, 0.0000, 0.0000], dtype=torch.float64)
+        tensor([0.0000, 0.4200, 0.0000, 0.0000], dtype=torch.float64)
         >>> table.lengths
-        tensor([0.0000, 0.0000, 0.3000, 0.0000, 0.1620, 0.5380], dtype=torch.float64)
+        tensor([0.0000, 0.0000, 0.4200, 0.0000, 0.2058, 0.3742], dtype=torch.float64)
     """
 
     def __init__(self, law: SequenceDistribution) -> None:

@@ -33,7 +33,7 @@ LENGTH_LAWS = {
 }
 
 
-def bracket_probability(word: tuple[int, ...], depth: int = 3, nest: float = 0.4, halt: float = 0.5) -> float:
+def bracket_probability(word: tuple[int, ...], depth: int = 3, nest: float = 0.3, halt: float = 0.6) -> float:
     """Of a finite word by its counter of open brackets; 0 if that goes below 0, above the depth, or ends above 0."""
     probability, level = 1.0, 0
     for t, symbol in enumerate(word):

@@ -133,16 +133,10 @@ def test_an_ending_that_the_model_forbids_is_infinitely_far() -> None:
 
 
 def test_cutting_at_a_length() -> None:
-    model = network(2)
-    expected = [
-        1
-        - sum(
-            float(model(L).log_prob(torch.tensor(w)).exp())
-            for w in itertools.product((0, 1), repeat=L)
-            if is_balanced(w)
-        )
-        for L in range(1, 7)
-    ]
+    model, expected = network(2), []
+    for L in range(1, 7):
+        balanced = [word for word in itertools.product((0, 1), repeat=L) if is_balanced(word)]
+        expected.append(1 - sum(model(L).log_prob(torch.tensor(word)).exp().item() for word in balanced))
     assert_close(incomplete_when_cut(model, processes.brackets(), 6), torch.tensor(expected, dtype=torch.double), 1e-12)
 
 

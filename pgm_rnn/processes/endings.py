@@ -163,7 +163,7 @@ def bimodal_length(short: int = 2, long: int = 7, share: float = 0.5, repeat: fl
 
 
 @named
-def brackets(depth: int = 3, nest: float = 0.4, halt: float = 0.5) -> FiniteWords:
+def brackets(depth: int = 3, nest: float = 0.3, halt: float = 0.6) -> FiniteWords:
     """Balanced brackets, 0 opening and 1 closing one, at most ``depth`` deep: an early end shows.
 
     Inside a bracket the next symbol opens another with probability ``nest``, as far as the depth allows; after the
@@ -172,8 +172,8 @@ def brackets(depth: int = 3, nest: float = 0.4, halt: float = 0.5) -> FiniteWord
     A stack of bounded depth is a finite machine. Without the bound the words are Dyck's, which none generates.
 
     >>> pair, early = [0, 1, 2, 2], [0, 0, 1, 2]
-    >>> brackets()(4).log_prob(torch.tensor([pair, early])).exp()  # (), closed and ended: 0.6 * 0.5
-    tensor([0.3000, 0.0000], dtype=torch.float64)
+    >>> brackets()(4).log_prob(torch.tensor([pair, early])).exp()  # (), closed and ended: 0.7 * 0.6
+    tensor([0.4200, 0.0000], dtype=torch.float64)
     """
     depth = check_integer("depth", depth, 1)
     check_budget("depth", 24 * (depth + 3) ** 2, MAX_TABLE_BYTES, "bytes for the transition matrix", "nest less deep")
