@@ -15,14 +15,15 @@ from pgm_rnn.checks import InputError, check_name, check_path, reject
 from pgm_rnn.family import Family
 from pgm_rnn.files import write_whole
 from pgm_rnn.models import MODELS
-from pgm_rnn.processes import FiniteWords, Process, TimeVarying
+from pgm_rnn.processes import FiniteWords, Process, TimeVarying, Transducer
 
 FORMAT = "pgm_rnn-1"
 
-TRUTHS: dict[str, type[Process | TimeVarying]] = {
+TRUTHS: dict[str, type[Process | TimeVarying | Transducer]] = {
     "finite-words": FiniteWords,
     "process": Process,
     "time-varying": TimeVarying,
+    "transducer": Transducer,
 }
 
 

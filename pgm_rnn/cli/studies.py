@@ -26,11 +26,11 @@ def list_names(
     from pgm_rnn.experiment.discovery import known_studies, load_study
     from pgm_rnn.models import MODELS
     from pgm_rnn.naming import describe
-    from pgm_rnn.processes import SOURCES
+    from pgm_rnn.processes import NAMED
 
     kinds = {
         "studies": lambda: [f"{name}: {load_study(path).question}" for name, path in known_studies().items()],
-        "processes": lambda: [describe(*entry) for entry in SOURCES.items()],
+        "processes": lambda: [describe(*entry) for entry in NAMED.items()],
         "models": lambda: [describe(*entry) for entry in MODELS.items()],
     }
     if check_name("what", what, ["all", *kinds]) != "all":

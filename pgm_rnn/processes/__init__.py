@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pgm_rnn.naming import build
+from pgm_rnn.processes.channels import (
+    binary_symmetric,
+    delay,
+    gilbert_elliott,
+    preview,
+    random_transducer,
+    running_parity,
+    shared_coin,
+)
 from pgm_rnn.processes.conditional import (
     Conditional,
     Interpolated,
@@ -27,6 +36,7 @@ from pgm_rnn.processes.hidden_markov import HiddenMarkovLaw
 from pgm_rnn.processes.process import Process
 from pgm_rnn.processes.source import Source
 from pgm_rnn.processes.time_varying import TimeVarying, alternating, cyclostationary, drifting, erratic, settling
+from pgm_rnn.processes.transducers import Transducer
 from pgm_rnn.processes.zoo import (
     biased_coin,
     even,
@@ -82,7 +92,21 @@ CONDITIONAL: dict[str, Callable[..., Conditional]] = {
 }
 """Sources of words given a context."""
 
+TRANSDUCERS: dict[str, Callable[..., Transducer]] = {
+    "binary-symmetric": binary_symmetric,
+    "delay": delay,
+    "gilbert-elliott": gilbert_elliott,
+    "preview": preview,
+    "random-transducer": random_transducer,
+    "running-parity": running_parity,
+    "shared-coin": shared_coin,
+}
+"""Sources of words given input words of the same length."""
+
 SOURCES: dict[str, Callable[..., Source]] = {**PROCESSES, **TIME_VARYING, **FINITE}
+"""Sources of words given nothing but their duration."""
+
+NAMED: dict[str, Callable[..., Source]] = {**SOURCES, **CONDITIONAL, **TRANSDUCERS}
 """All that can be named where a source is asked for."""
 
 
@@ -92,14 +116,15 @@ def parse(text: str) -> Source:
     >>> parse("golden-mean(p=0.25)")
     Process('golden-mean(p=0.25)', k=2, states=2)
     """
-    return build("process", text, {**SOURCES, **CONDITIONAL})
+    return build("process", text, NAMED)
 
 
 __all__ = [
-    "CONDITIONAL", "FINITE", "PROCESSES", "SOURCES", "TIME_VARYING", "Conditional", "FiniteWords", "HiddenMarkovLaw",
-    "Interpolated", "Mixture", "Process", "Source", "TimeVarying", "alternating", "bells", "biased_coin",
-    "bimodal_length", "brackets", "coins", "cyclostationary", "drifting", "erratic", "even", "geometric_length",
-    "golden_mean", "grammars", "halting", "markov", "mess3", "nemo", "noisy_random_phase_slip", "parse", "periodic",
-    "random_machine", "random_markov", "rrxor", "settling", "simple_nonunifilar", "sliding_golden_mean",
-    "uniform_length", "zero_one_random",
+    "CONDITIONAL", "FINITE", "NAMED", "PROCESSES", "SOURCES", "TIME_VARYING", "TRANSDUCERS", "Conditional",
+    "FiniteWords", "HiddenMarkovLaw", "Interpolated", "Mixture", "Process", "Source", "TimeVarying", "Transducer",
+    "alternating", "bells", "biased_coin", "bimodal_length", "binary_symmetric", "brackets", "coins", "cyclostationary",
+    "delay", "drifting", "erratic", "even", "geometric_length", "gilbert_elliott", "golden_mean", "grammars", "halting",
+    "markov", "mess3", "nemo", "noisy_random_phase_slip", "parse", "periodic", "preview", "random_machine",
+    "random_markov", "random_transducer", "rrxor", "running_parity", "settling", "shared_coin", "simple_nonunifilar",
+    "sliding_golden_mean", "uniform_length", "zero_one_random",
 ]  # fmt: skip
