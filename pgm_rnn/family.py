@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pgm_rnn.checks import as_tensor, check_alphabet, check_duration, check_integer, reject
 from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.sequences import Sequences
 from pgm_rnn.sides import NO_SIDES, Conditions, Sides
 
 
@@ -37,6 +38,8 @@ class Family(nn.Module):
     """The width of a context, or the number of its labels; None for a family that takes none."""
     input_dim: int | None = None
     """The same for the input of a step."""
+    ends: bool = False
+    """Whether the last of the symbols is an absorbing END, so that the laws are over words of any length."""
 
     def __init__(self, alphabet_size: int, replicates: int | None = None) -> None:
         super().__init__()
@@ -83,6 +86,10 @@ class Family(nn.Module):
     def law(self, duration: int, *args: Any, **kwargs: Any) -> SequenceDistribution:
         raise NotImplementedError(f"{type(self).__name__} is abstract")
 
+    def read(self, words: Sequences) -> Sequences:
+        """Words as this family's laws have them: those over the symbols beside END with END behind them."""
+        return words.with_end() if self.ends and words.alphabet_size == self.alphabet_size - 1 else words
+
     def relevant(self, sides: Sides) -> dict[str, Tensor]:
         """Of what a truth is conditioned on, the parts that this family takes: others it ignores."""
         widths = {"context": self.context_dim, "inputs": self.input_dim}
@@ -124,6 +131,7 @@ class Family(nn.Module):
         index = check_integer("replicate", index, 0, self.replicates - 1)
         alone = copy.copy(self)
         alone.replicates = None
-        alone._parameters = {name: nn.Parameter(p.detach()[index].clone()) for name, p in self.named_parameters()}
-        alone._buffers = {name: buffer[index].clone() for name, buffer in self.named_buffers()}
+        own = self.named_parameters(recurse=False), self.named_buffers(recurse=False)
+        alone._parameters = {name: nn.Parameter(p.detach()[index].clone()) for name, p in own[0]}
+        alone._buffers = {name: buffer[index].clone() for name, buffer in own[1]}
         return alone

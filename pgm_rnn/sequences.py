@@ -125,6 +125,17 @@ class Sequences:
         over = torch.arange(self.duration + 1, device=symbols.device) >= lengths.to(symbols.device).unsqueeze(-1)
         return Sequences(symbols.masked_fill(over, end), end + 1, context=self.context)
 
+    def until_end(self) -> Sequences:
+        """What :meth:`with_end` was given: the words over ``k - 1`` symbols, each until END; one without is cut at T - 1.
+
+        >>> Sequences([[0, 1, 2], [1, 2, 2], [1, 1, 0]], 3).until_end().to_csv().split()
+        ['0,1', '1', '1,1']
+        """
+        end = self.alphabet_size - 1
+        ended = self.fixed_length()[:, :-1] == end
+        lengths = torch.where(ended.any(-1), ended.int().argmax(-1), self.duration - 1)
+        return Sequences(self.symbols[:, :-1], end, lengths, context=self.context)
+
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write to ``.csv`` (one word a line) or ``.npz`` (everything); the file appears whole or not at all."""
         target = check_path("path", path)

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pgm_rnn.family import Family
+from pgm_rnn.models.endings import BernoulliHalt, EndSymbol
 from pgm_rnn.models.markov import Markov
+from pgm_rnn.models.predicted_length import PredictedLength
 from pgm_rnn.models.recurrent import Recurrent
 from pgm_rnn.models.tabular import Tabular
 
 MODELS: dict[str, Callable[..., Family]] = {"tabular": Tabular, "markov": Markov, "recurrent": Recurrent}
 
-__all__ = ["MODELS", "Markov", "Recurrent", "Tabular"]
+ENDINGS: dict[str, Callable[..., Family]] = {
+    "end-symbol": EndSymbol,
+    "halt": BernoulliHalt,
+    "predicted-length": PredictedLength,
+}
+"""Wrappers of a model, which make it one over finite words."""
+
+__all__ = [
+    "ENDINGS", "MODELS", "BernoulliHalt", "EndSymbol", "Markov", "PredictedLength", "Recurrent", "Tabular",
+]  # fmt: skip

@@ -132,8 +132,8 @@ class RowsFamily(Family):
             self.pseudocount = chosen[0]["pseudocount"]
         return self
 
-    def estimate(self, counts: Tensor, pseudocount: float, order: int | None = None) -> Tensor:
-        """Log-probabilities ``(..., M, k)`` from counts of the same shape, with contexts cut to ``order`` symbols."""
+    def estimate(self, counts: Tensor, pseudocount: float | Tensor, order: int | None = None) -> Tensor:
+        """Log-probabilities from counts ``(..., M, n)`` of n outcomes, with contexts cut to ``order`` symbols."""
         if order is None or order >= self.max_length:
             return estimate_rows(counts, pseudocount)
         rows = suffix_rows(self.alphabet_size, self.max_length, order).to(counts.device)
@@ -150,8 +150,8 @@ class RowsFamily(Family):
         return None if context is None else labels("context", context, self.context_dim or 1)
 
 
-def estimate_rows(counts: Tensor, pseudocount: float) -> Tensor:
-    """``log((n + beta) / (sum n + k beta))`` along the last dimension; uniform where nothing was counted.
+def estimate_rows(counts: Tensor, pseudocount: float | Tensor) -> Tensor:
+    """``log((n + beta) / sum(n + beta))`` along the last dimension; uniform where nothing was counted.
 
     >>> estimate_rows(torch.tensor([[3.0, 1.0], [0.0, 0.0]]), 0.0).exp()
     tensor([[0.7500, 0.2500],
