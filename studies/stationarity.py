@@ -26,8 +26,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Drawing
 
 from pgm_rnn import fit, score
 from pgm_rnn.experiment.intervals import Interval, t_interval
@@ -35,8 +33,7 @@ from pgm_rnn.experiment.measuring import training_record
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.models import Markov, Recurrent
 from pgm_rnn.processes import TIME_VARYING
-from pgm_rnn.report.figures import OKABE_ITO, line_with_band, log_axis, panels
-from pgm_rnn.report.labels import Label, label_ends
+from pgm_rnn.report import sharing as report
 from pgm_rnn.sharing import price_of_sharing
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -164,10 +161,8 @@ class Contest(NamedTuple):
         return "pays" if self.interval.low > TOLERATED * self.price else "open"
 
     def __str__(self) -> str:
-        mean, low, high = self.interval
         return (
-            f"{self.source}: the RNN loses {mean:.2g} [{low:.2g}, {high:.2g}] more than on the twin, where Markov"
-            f"({self.order}) pays {self.price:.2g} for sharing ({self.outcome}); at unseen t, per symbol, "
+            f"{self.source}: the RNN loses {self.interval:.2g} more than on the twin, where Markov({self.order}) pays {self.price:.2g} for sharing ({self.outcome}); at unseen t, per symbol, "
             f"{self.unseen[0]:.1g} on the source and {self.unseen[1]:.1g} on the twin."
         )
 
@@ -211,12 +206,12 @@ def by_size(frame: pd.DataFrame) -> str:
 
 
 def hold(frame: pd.DataFrame, source: str, hidden_dim: int = FAVOURITE) -> Contest | None:
-    chains, networks = parts(frame, source)
-    networks = networks[networks["hidden_dim"] == hidden_dim]
-    plain, twin = (networks[networks["setting"] == name].set_index("seed") for name in ("plain", "twin"))
+    rows = frame[frame["source"] == source]
+    chains, networks = rows[rows["kind"] == "chain"], rows[rows["hidden_dim"] == hidden_dim].set_index("seed")
+    plain, twin = (networks[networks["setting"] == name] for name in ("plain", "twin"))
     if plain.empty or twin.empty or chains.empty:
         return None
-    best = nearest(chains).iloc[0]
+    best = report.nearest(chains).iloc[0]
     differences = (plain["kl_nats_per_word"] - twin["kl_nats_per_word"]).dropna().rename(source)
     converged = float(pd.concat([plain, twin])["converged"].mean())
     unseen = (float(plain["unseen_kl_nats_per_symbol"].mean()), float(twin["unseen_kl_nats_per_symbol"].mean()))
@@ -224,175 +219,41 @@ def hold(frame: pd.DataFrame, source: str, hidden_dim: int = FAVOURITE) -> Conte
     return Contest(source, T, price, order, differences, t_interval(differences), converged, unseen)
 
 
-def parts(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The chains and the networks of one source."""
-    mine = frame[frame["source"] == source]
-    return mine[mine["kind"] == "chain"], mine[mine["kind"] == "network"]
-
-
-def nearest(chains: pd.DataFrame) -> pd.DataFrame:
-    """The row of the order whose shared chain is nearest to the truth, the lowest of equals."""
-    kl = without_rounding(chains["kl_nats_per_word"])
-    return chains.assign(kl_nats_per_word=kl).sort_values(["kl_nats_per_word", "order"]).head(1)
-
-
-def without_rounding(values: pd.Series) -> pd.Series:
-    """Nats to 1e-12: what is left of an exact zero is rounding, of either sign."""
-    return values.astype(float).round(12) + 0.0
-
-
 # --------------------------------------------------------------------------------------------------------------------
-# Figures and tables.
-
-COLOURS = {"plain": OKABE_ITO["blue"], "clock": OKABE_ITO["orange"], "twin": OKABE_ITO["green"]}
-ENDS = {"plain": "RNN", "clock": "RNN with t", "twin": "RNN, twin"}
-SHARED = OKABE_ITO["vermillion"]
-FLOOR = 1e-8
-"""Nats: what is smaller, rounding among it, is drawn on the lower edge."""
-
-
-def draw_price(frame: pd.DataFrame) -> Drawing:
-    """For each family a line from what rows of its own at every t would leave to what sharing leaves."""
-    names = sources(frame)
-    figure, axes = panels(names, size=(2.2, 1.5), margin=0.4, left=1.0)
-    for number, (panel, source) in enumerate(zip(axes, names, strict=True)):
-        chains, networks = parts(frame, source)
-        best = networks[networks["hidden_dim"] == FAVOURITE].groupby("setting")["kl_nats_per_word"].mean()
-        alone = [*chains["per_step_kl_nats_per_word"].astype(float), float(best["clock"])]
-        shared = [*chains["kl_nats_per_word"].astype(float), float(best["plain"])]
-        texts = ["iid", "Markov(1)", "Markov(2)", f"RNN, H = {FAVOURITE}"]
-        colours = [SHARED] * len(chains) + [COLOURS["plain"]]
-        for y, (low, high, colour) in enumerate(zip(alone, shared, colours, strict=True)):
-            panel.plot([low, high], [y, y], color=colour, linewidth=3, alpha=0.35, solid_capstyle="butt")
-            panel.plot(high, y, "o", color=colour)
-            panel.plot(low, y, "o", color=colour, markerfacecolor="white")
-            text = f"{round(high - low, 2) + 0.0:.2f}"  # no -0.00
-            panel.annotate(text, (high, y), (6, 0), textcoords="offset points", va="center", size=8)
-        panel.set_yticks(range(len(texts)), texts if number % 3 == 0 else [""] * len(texts))
-        panel.set_ylim(len(texts) - 0.5, -0.5)
-        panel.set_xlim(-0.1, 1.25 * max(shared))
-        panel.grid(axis="y", visible=False)
-        panel.set_xlabel("KL (nats per word)")
-    return figure
-
-
-def draw_positions(frame: pd.DataFrame) -> Drawing:
-    """KL at every t, up to the T of training and beyond."""
-    names = sources(frame)
-    figure, axes = panels(names, size=(2.05, 1.9))
-    for panel, source in zip(axes, names, strict=True):
-        chains, networks = parts(frame, source)
-        T, far = int(networks["T"].iloc[0]), int(networks["far"].iloc[0])
-        panel.axvspan(T + 0.5, far, color=OKABE_ITO["black"], alpha=0.06, linewidth=0)
-        best = nearest(chains)
-        labels = [draw_line(panel, best, SHARED, f"Markov({int(best['order'].iloc[0])})")]
-        for name, colour in COLOURS.items():
-            mine = networks[(networks["setting"] == name) & (networks["hidden_dim"] == FAVOURITE)]
-            labels.append(draw_line(panel, mine, colour, ENDS[name]))
-        panel.set_xlim(1, far)
-        panel.set_xticks([1, T, far])
-        panel.set_xlabel("position t (symbols)")
-        log_axis(panel, "y", FLOOR, 10.0)
-        label_ends(panel, labels)
-    name_rows(axes, "KL at t (nats)")
-    return figure
-
-
-def draw_line(panel: Axes, rows: pd.DataFrame, colour: str, text: str) -> Label:
-    """The mean over rows, with a band from the lowest to the highest, against t."""
-    values = np.array([json.loads(entry) for entry in rows["kl_by_position_nats"]]).clip(min=FLOOR)  # (seeds, far)
-    t = np.tile(np.arange(1, values.shape[1] + 1), len(values))
-    line_with_band(panel, pd.DataFrame({"t": t, "kl": values.ravel()}), "t", "kl", colour, marker="")
-    return Label(text, values.shape[1], values[:, -1].mean(), colour)
-
-
-def draw_sizes(frame: pd.DataFrame) -> Drawing:
-    """What is left above the exact floor H(T) against the number of hidden units."""
-    names = sources(frame)
-    figure, axes = panels(names, size=(2.05, 1.9), margin=1.3)
-    for panel, source in zip(axes, names, strict=True):
-        chains, networks = parts(frame, source)
-        shared, sizes = float(chains["kl_nats_per_word"].min()), sorted(networks["hidden_dim"].unique())
-        panel.axhline(max(shared, FLOOR), color=SHARED, linewidth=1.2, linestyle=":")
-        labels = [Label("best Markov", sizes[-1], max(shared, FLOOR), SHARED)]
-        for name, colour in COLOURS.items():
-            mine = networks[networks["setting"] == name]
-            mine = mine.assign(kl=mine["kl_nats_per_word"].clip(lower=FLOOR))
-            line_with_band(panel, mine, "hidden_dim", "kl", colour)
-            last = mine.loc[mine["hidden_dim"] == sizes[-1], "kl"].mean()
-            labels.append(Label(ENDS[name], sizes[-1], last, colour))
-        log_axis(panel, "x", sizes[0] / 1.2, sizes[-1] * 1.2)
-        panel.set_xticks(sizes, [f"{H:g}" for H in sizes])
-        panel.set_xlabel("hidden units H")
-        log_axis(panel, "y", FLOOR, 10.0)
-        label_ends(panel, labels)
-    name_rows(axes, "KL (nats per word)")
-    return figure
-
-
-def name_rows(axes: list[Axes], text: str) -> None:
-    for index, panel in enumerate(axes):
-        panel.set_ylabel(text if index % 3 == 0 else "")
-
-
-def sources(frame: pd.DataFrame) -> list[str]:
-    return [source for source in SOURCES if source in set(frame["source"])]
-
+# What the page shows.
 
 FIGURES = {
     "price-of-sharing": Figure(
         "What sharing over t costs, at the T of training. Filled: one set of parameters for all t. Open: for the "
         f"chains, exactly, rows of their own at every t; for the RNN with H = {FAVOURITE} (mean over seeds), t as an "
         "input. The number is the difference. A chain's filled dot is its exact floor: no training gets below it.",
-        draw_price,
+        lambda frame: report.prices(frame, FAVOURITE),
     ),
     "kl-by-position": Figure(
         f"Where the loss is: KL of the law of y_t given y_<t, exactly, of RNNs with H = {FAVOURITE} and of the best "
         "chain with shared rows. Shaded: positions that were never trained. Bands: lowest to highest seed. What is "
         "below 10⁻⁸ is drawn on the lower edge.",
-        draw_positions,
+        lambda frame: report.kl_by_position(frame, FAVOURITE),
     ),
     "kl-against-size": Figure(
         "Loss above the exact floor H(T) against the hidden units: with few, counting t competes with remembering y. "
         "Dotted: the best chain with shared rows. Lines: mean over seeds; bands: lowest to highest. Below some 10⁻⁵ "
         "it is the stopping of the training that is seen.",
-        draw_sizes,
+        report.kl_against_size,
     ),
 }
 
 
-def prices(frame: pd.DataFrame) -> pd.DataFrame:
-    chains = frame[frame["kind"] == "chain"]
-    columns = {
-        "source": chains["source"],
-        "order m": chains["order"],
-        "rows at every t, KL (nats/word)": without_rounding(chains["per_step_kl_nats_per_word"]),
-        "shared rows, KL (nats/word)": without_rounding(chains["kl_nats_per_word"]),
-        "price (nats/word)": without_rounding(chains["price_nats_per_word"]),
-        "free parameters, at every t": chains["per_step_free_parameters"].astype(int),
-        "free parameters, shared": chains["free_parameters"].astype(int),
-    }
-    return pd.DataFrame(columns).sort_values(["source", "order m"], ignore_index=True)
-
-
-def networks_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """A line per source, size and setting."""
-    lines = []
-    rows = frame[frame["kind"] == "network"]
-    for (source, H, setting), cell in rows.groupby(["source", "hidden_dim", "setting"], sort=False):
-        kl, unseen = (without_rounding(cell[name]) for name in ("kl_nats_per_word", "unseen_kl_nats_per_symbol"))
-        line = {"source": source, "H": H, "setting": SETTINGS[str(setting)]}
-        line |= {"free parameters": int(cell["free_parameters"].iloc[0])}
-        line |= {"KL (nats/word)": kl.mean(), "lowest": kl.min(), "highest": kl.max()}
-        line |= {"KL at unseen t (nats/symbol)": unseen.mean()}
-        lines.append(line | {"converged": f"{int(cell['converged'].sum())} of {len(cell)}"})
-    return pd.DataFrame(lines)
-
-
 def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [
-        ("The price of sharing for chains, exact, and what rows at every t cost in parameters.", prices(frame)),
-        ("The networks: loss at trained and at unseen t, and what t as an input costs.", networks_table(frame)),
+        (
+            "The price of sharing for chains, exact, and what rows at every t cost in parameters.",
+            report.price_table(frame),
+        ),
+        (
+            "The networks: loss at trained and at unseen t, and what t as an input costs.",
+            report.network_table(frame, SETTINGS),
+        ),
     ]
 
 

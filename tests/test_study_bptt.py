@@ -15,6 +15,7 @@ from pgm_rnn.experiment.discovery import find_study
 from pgm_rnn.experiment.table import flatten, to_frame
 from pgm_rnn.inference import bptt
 from pgm_rnn.inference.newton import dependent_steps
+from pgm_rnn.report.backpropagation import FORMULAS
 
 STUDY = find_study("bptt")
 MODULE: Any = sys.modules[STUDY.grid.__module__]
@@ -31,7 +32,7 @@ EXPONENTS = {  # of time and memory, as the lecture and the theory have them
 def checks(difference: float = 1e-15, central: float = 1e-9, seeds: int = 5) -> list[dict[str, Any]]:
     rows = []
     for seed in range(seeds):
-        for node in MODULE.FORMULAS:
+        for node in MODULE.NODES:
             row = {"kind": "check", "seed": seed, "node": node, "autograd_relative_difference": difference}
             rows.append(row | {"central_relative_difference": central})
     return rows
@@ -175,13 +176,13 @@ def test_newton_gives_up_only_when_nothing_is_left_to_win() -> None:
 
 
 def test_every_node_has_its_formula() -> None:
-    assert set(MODULE.FORMULAS) == set(bptt.Gradients._fields)
+    assert set(FORMULAS) == set(MODULE.NODES) == set(bptt.Gradients._fields)
 
 
 def test_the_check_sees_a_wrong_formula(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = {"kind": "check", "seeds": [3] * len(MODULE.FORMULAS)}
+    spec = {"kind": "check", "seeds": [3] * len(MODULE.NODES)}
     right = {row["node"]: row for row in STUDY.measure(spec, CPU)}
-    assert set(right) == set(MODULE.FORMULAS)
+    assert set(right) == set(MODULE.NODES)
     assert all(row["autograd_relative_difference"] < 1e-13 for row in right.values())
     assert all(row["central_relative_difference"] < 1e-7 for row in right.values())
 
@@ -245,8 +246,8 @@ def test_figures_and_tables_of_a_tiny_run() -> None:
     frame = to_frame([{**dict.fromkeys(columns), **record} for record in records])
     assert all(figure.draw(frame).axes for figure in STUDY.figures.values())
     gradients, cost, newton = (table for _, table in STUDY.tables(frame))
-    assert gradients["gradient"].tolist() == [f"d{node}" for node in MODULE.FORMULAS]
-    assert cost["way"].tolist() == [label for label, _ in MODULE.WAYS.values()]
+    assert gradients["gradient"].tolist() == [f"d{node}" for node in MODULE.NODES]
+    assert cost["way"].tolist() == [way.label for way in MODULE.WAYS.values()]
     assert newton["reached"].tolist() in (["1 of 1"], ["0 of 1"])
     verdict = STUDY.decide(frame)
     assert verdict.verdict == "inconclusive"

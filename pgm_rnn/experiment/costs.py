@@ -14,6 +14,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.family import Family
+from pgm_rnn.inference.segments import loss_along, loss_in_segments
+from pgm_rnn.lanes import State
+
 Step = Callable[[], object]
 
 
@@ -77,6 +82,30 @@ def _is_view(storage: torch.UntypedStorage, args: Sequence[Any]) -> bool:
     """Whether an operation gave a storage back that was among its arguments."""
     address = storage.data_ptr()
     return any(other.untyped_storage().data_ptr() == address for other in tree_leaves(args) if _is_tensor(other))
+
+
+def passes(model: Family, words: Tensor) -> dict[str, Step]:
+    """Four ways through ``words (N, T)``, by what becomes of the states.
+
+    ``dropped`` and ``forward`` compute the loss, without and with the states that its gradient needs; ``backward`` adds
+    that gradient to the parameters', and so does ``segments``, which keeps few states and computes the others again.
+
+    >>> from pgm_rnn.models import Recurrent
+    >>> steps = passes(Recurrent(2, hidden_dim=4), torch.zeros(1, 400).long())
+    >>> peak_bytes(steps["dropped"]) < peak_bytes(steps["forward"])
+    True
+    """
+
+    def start() -> tuple[SequenceDistribution, State, Tensor]:
+        law = model(words.shape[1])
+        return law, law.initial_state((len(words),)), words
+
+    return {
+        "dropped": torch.no_grad()(lambda: loss_along(*start())),
+        "forward": lambda: loss_along(*start()),
+        "backward": lambda: loss_along(*start())[0].backward(),
+        "segments": lambda: loss_in_segments(*start()).backward(),
+    }
 
 
 def fewest_seconds(steps: Mapping[str, Step], rounds: int, device: torch.device | str = "cpu") -> dict[str, float]:
