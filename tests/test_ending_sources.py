@@ -15,7 +15,7 @@ from oracles import all_words
 import pgm_rnn
 from pgm_rnn import Sequences, processes, score
 from pgm_rnn.checks import InputError
-from pgm_rnn.processes import FINITE, FiniteWords, halting, parse
+from pgm_rnn.processes import FINITE, FiniteWords, at_most, halting, parse
 
 EVERY = pytest.mark.parametrize("name", sorted(FINITE))
 
@@ -150,6 +150,34 @@ def test_halting_words_of_any_process() -> None:
         invariants.assert_close(source(4).log_prob(padded).exp(), expected, 1e-14)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [processes.brackets(), processes.geometric_length(0.3), halting(processes.even(), [0.0, 0.4, 0.2])],
+    ids=["brackets", "geometric", "even"],
+)
+@pytest.mark.parametrize("longest", [2, 5, 6])
+def test_at_most_so_long_is_the_law_given_that(source: FiniteWords, longest: int) -> None:
+    """Word by word, the source's own probability over that of ending in time; beyond the horizon END goes on."""
+    words = all_words(3, longest + 3)
+    inside = words[:, longest] == 2
+    expected = torch.where(inside, source(longest + 3).log_prob(words).exp(), 0.0)
+    invariants.assert_close(
+        at_most(source, longest)(longest + 3).log_prob(words).exp(), expected / expected.sum(), 1e-13
+    )
+
+
+def test_named_sources_of_bounded_words() -> None:
+    for bounded, free in (
+        (processes.brackets(longest=6), processes.brackets()),
+        (processes.geometric_length(longest=6), processes.geometric_length()),
+    ):
+        law = free.length_law(6)
+        given_short = torch.cat([law[:-1] / law[:-1].sum(), torch.zeros(1)])
+        invariants.assert_close(bounded.length_law(6), given_short, 1e-14)
+        assert bounded.length_law(9)[7:].tolist() == [0.0] * 4
+    assert isinstance(parse("brackets(longest=6)"), FiniteWords)
+
+
 @EVERY
 def test_a_name_builds_the_same_source(name: str) -> None:
     source, parsed = FINITE[name](), parse(FINITE[name]().name)
@@ -199,6 +227,8 @@ GOOD = processes.geometric_length().joint
         (lambda: processes.bimodal_length(short=1), "short: expected an integer of at least 2"),
         (lambda: processes.bimodal_length(short=5, long=4), "long: expected an integer in 5..65536"),
         (lambda: processes.bimodal_length(share=0.0), "share: expected a number in (0, 1)"),
+        (lambda: processes.brackets(longest=1), "longest: expected the length of some word, got 1"),
+        (lambda: processes.geometric_length(longest=0), "longest: expected an integer in 1..65536, got 0"),
         (lambda: processes.brackets(depth=0), "depth: expected an integer of at least 1"),
         (lambda: processes.brackets(depth=10**6), "depth: expected at most"),
         (lambda: processes.brackets(nest=1.0), "nest: expected a number in (0, 1)"),

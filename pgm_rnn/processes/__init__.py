@@ -26,6 +26,7 @@ from pgm_rnn.processes.conditional import (
 from pgm_rnn.processes.drawn import markov, random_machine, random_markov
 from pgm_rnn.processes.endings import (
     FiniteWords,
+    at_most,
     bimodal_length,
     brackets,
     geometric_length,
@@ -122,9 +123,9 @@ def parse(text: str) -> Source:
 __all__ = [
     "CONDITIONAL", "FINITE", "NAMED", "PROCESSES", "SOURCES", "TIME_VARYING", "TRANSDUCERS", "Conditional",
     "FiniteWords", "HiddenMarkovLaw", "Interpolated", "Mixture", "Process", "Source", "TimeVarying", "Transducer",
-    "alternating", "bells", "biased_coin", "bimodal_length", "binary_symmetric", "brackets", "coins", "cyclostationary",
-    "delay", "drifting", "erratic", "even", "geometric_length", "gilbert_elliott", "golden_mean", "grammars", "halting",
-    "markov", "mess3", "nemo", "noisy_random_phase_slip", "parse", "periodic", "preview", "random_machine",
-    "random_markov", "random_transducer", "rrxor", "running_parity", "settling", "shared_coin", "simple_nonunifilar",
-    "sliding_golden_mean", "uniform_length", "zero_one_random",
+    "alternating", "at_most", "bells", "biased_coin", "bimodal_length", "binary_symmetric", "brackets", "coins",
+    "cyclostationary", "delay", "drifting", "erratic", "even", "geometric_length", "gilbert_elliott", "golden_mean",
+    "grammars", "halting", "markov", "mess3", "nemo", "noisy_random_phase_slip", "parse", "periodic", "preview",
+    "random_machine", "random_markov", "random_transducer", "rrxor", "running_parity", "settling", "shared_coin",
+    "simple_nonunifilar", "sliding_golden_mean", "uniform_length", "zero_one_random",
 ]  # fmt: skip

@@ -106,6 +106,43 @@ def halting(process: Process, hazards: Tensor | np.ndarray | Sequence[float]) ->
     return FiniteWords(joint, torch.cat([process.initial, risks[:1]]), period=1)
 
 
+def at_most(source: FiniteWords, longest: int) -> FiniteWords:
+    r"""A source given that its words have at most T = ``longest`` symbols: each step is weighted by the probability
+    :math:`b_t(s) = P(\tau \le T \mid s_t = s)` that the word still ends in time,
+
+    .. math:: J'^{(t)}_y[s, s'] = J^{(t)}_y[s, s'] \, b_{t+1}(s') / b_t(s).
+
+    Raises:
+        InputError: if no word is that short.
+
+    Example:
+        >>> at_most(geometric_length(halt=0.5), 2).length_law(2)
+        tensor([0.0000, 0.6667, 0.3333, 0.0000], dtype=torch.float64)
+
+    Source: Doob's h-transform, for example Levin, Peres and Wilmer (2017), *Markov chains and mixing times*, 17.6.1.
+    """
+    steps = check_integer("longest", longest, 1, MAX_HORIZON) + 1
+    needed = 8 * steps * source.joint[0].numel()
+    check_budget("longest", needed, MAX_TABLE_BYTES, "bytes for the transition matrices", "use a smaller one")
+    ended = (source.joint[:, -1] > 0).any(0).any(0).to(source.joint.dtype)
+    in_time, tables = ended, []
+    for t in range(steps, 0, -1):
+        weighted = source.joint[which_table(t, len(source.joint), source.period)] * in_time
+        in_time = weighted.sum((0, 2))
+        late = in_time == 0  # no word comes here: say that it ends
+        weighted[-1, late] = ended / ended.sum()
+        tables.append(weighted / torch.where(late, 1.0, in_time)[:, None])
+    start = source.initial * in_time
+    if not bool(start.any()):
+        raise reject("longest", "the length of some word", longest)
+    return FiniteWords(torch.stack(tables[::-1]), start / start.sum(), period=1)
+
+
+def bounded(source: FiniteWords, longest: int | None) -> FiniteWords:
+    """The source itself where no ``longest`` is given, and :func:`at_most` that otherwise."""
+    return source if longest is None else at_most(source, longest)
+
+
 def hazards(probabilities: Tensor) -> Tensor:
     r""":math:`P(\tau = \ell \mid \tau \ge \ell)` from :math:`P(\tau = \ell)`, :math:`\ell = 1..L`, the last positive.
 
@@ -121,16 +158,16 @@ def sticky(repeat: float) -> Process:
 
 
 @named
-def geometric_length(halt: float = 0.25, repeat: float = 0.8) -> FiniteWords:
+def geometric_length(halt: float = 0.25, repeat: float = 0.8, longest: int | None = None) -> FiniteWords:
     r"""Halts with probability ``halt`` after every symbol, :math:`P(\tau) = h (1 - h)^{\tau - 1}`: no memory is needed.
 
     Its symbols, like those of :func:`uniform_length` and :func:`bimodal_length`, are those of a chain that repeats the
-    last one with probability ``repeat``, and tell nothing of the length.
+    last one with probability ``repeat``, and tell nothing of the length. With ``longest``, :func:`at_most` that long.
 
     >>> geometric_length(halt=0.5).length_law(3)
     tensor([0.0000, 0.5000, 0.2500, 0.1250, 0.1250], dtype=torch.float64)
     """
-    return halting(sticky(repeat), [check_number("halt", halt, 0, 1, open_ends=True)])
+    return bounded(halting(sticky(repeat), [check_number("halt", halt, 0, 1, open_ends=True)]), longest)
 
 
 @named
@@ -163,11 +200,11 @@ def bimodal_length(short: int = 2, long: int = 7, share: float = 0.5, repeat: fl
 
 
 @named
-def brackets(depth: int = 3, nest: float = 0.3, halt: float = 0.6) -> FiniteWords:
+def brackets(depth: int = 3, nest: float = 0.3, halt: float = 0.6, longest: int | None = None) -> FiniteWords:
     """Balanced brackets, 0 opening and 1 closing one, at most ``depth`` deep: an early end shows.
 
     Inside a bracket the next symbol opens another with probability ``nest``, as far as the depth allows; after the
-    outermost has closed the word ends with probability ``halt``.
+    outermost has closed the word ends with probability ``halt``. With ``longest``, :func:`at_most` that long.
 
     A stack of bounded depth is a finite machine. Without the bound the words are Dyck's, which none generates.
 
@@ -187,4 +224,4 @@ def brackets(depth: int = 3, nest: float = 0.3, halt: float = 0.6) -> FiniteWord
         opens[level, level + 1] = goes_deeper
         closes[level, closed if level == 1 else level - 1] = 1 - goes_deeper
     opens[closed, 1], ends[closed, ended], ends[ended, ended] = 1 - halt, halt, 1.0
-    return FiniteWords(joint, torch.eye(depth + 3, dtype=torch.double)[before], period=1)
+    return bounded(FiniteWords(joint, torch.eye(depth + 3, dtype=torch.double)[before], period=1), longest)
