@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,7 +15,7 @@ from torch import Tensor
 from pgm_rnn.checks import InputError, check_name, check_path, reject
 from pgm_rnn.family import Family
 from pgm_rnn.files import write_whole
-from pgm_rnn.models import MODELS
+from pgm_rnn.models import ENDINGS, MODELS
 from pgm_rnn.processes import FiniteWords, Process, TimeVarying, Transducer
 
 FORMAT = "pgm_rnn-1"
@@ -28,14 +29,27 @@ TRUTHS: dict[str, type[Process | TimeVarying | Transducer]] = {
 
 
 def _constructors() -> dict[str, Callable[..., Family]]:
-    return {**MODELS, **{name: kind.blank for name, kind in TRUTHS.items()}}
+    return {**MODELS, **ENDINGS, **{name: kind.blank for name, kind in TRUTHS.items()}}
 
 
 def _kind(family: Family) -> str:
-    for name, constructor in {**MODELS, **TRUTHS}.items():
+    for name, constructor in {**MODELS, **ENDINGS, **TRUTHS}.items():
         if type(family) is constructor:
             return name
-    raise reject("model", "a process or one of " + ", ".join(sorted(MODELS)), type(family).__name__)
+    known = ", ".join(sorted({**MODELS, **ENDINGS}))
+    raise reject("model", "a process or one of " + known, type(family).__name__)
+
+
+def _described(family: Family) -> dict[str, Any]:
+    """A family among another's arguments, as JSON."""
+    return {"family": _kind(family), "configuration": family.configuration()}
+
+
+def _rebuilt(values: dict[str, Any]) -> Any:
+    """A family from what :func:`_described` gave; any other JSON object as it is."""
+    if set(values) != {"family", "configuration"}:
+        return values
+    return MODELS[check_name("family", values["family"], MODELS)](**values["configuration"])
 
 
 def save(model: Family, path: str | os.PathLike[str]) -> None:
@@ -50,7 +64,8 @@ def save(model: Family, path: str | os.PathLike[str]) -> None:
         ...     load(Path(folder) / "chain.safetensors").order
         1
     """
-    metadata = {"format": FORMAT, "family": _kind(model), "configuration": json.dumps(model.configuration())}
+    configuration = json.dumps(model.configuration(), default=_described)
+    metadata = {"format": FORMAT, "family": _kind(model), "configuration": configuration}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     write_whole(check_path("path", path), to_bytes(tensors, metadata=metadata))
 
@@ -102,7 +117,7 @@ def _blank(metadata: dict[str, str], shapes: dict[str, tuple[int, ...]]) -> Fami
     constructor = constructors[check_name("family", metadata.get("family", ""), constructors)]
     try:
         with torch.device("meta"):
-            family = constructor(**json.loads(metadata.get("configuration", "")))
+            family = constructor(**json.loads(metadata.get("configuration", ""), object_hook=_rebuilt))
     except (TypeError, ValueError, RuntimeError, OverflowError, MemoryError) as error:
         raise reject("configuration", "the constructor's arguments", str(error)) from None
     expected = {name: tuple(tensor.shape) for name, tensor in family.state_dict().items()}
