@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pgm_rnn.family import Family
 from pgm_rnn.inference import Fit
+from pgm_rnn.processes import Source
 from pgm_rnn.sequences import Sequences
 
 
-def draw_words(process: Family, spec: Mapping[str, Any], role: str, seed: int, count: int) -> Sequences:
-    """Words of the process by a generator of their own, so that every model sees the same ones.
+def draw_words(process: Source, spec: Mapping[str, Any], role: str, seed: int, count: int) -> Sequences:
+    """Words of the process, and what each is given, by a generator of their own: every model sees the same ones.
 
     Args:
         process: the source.
@@ -28,8 +28,7 @@ def draw_words(process: Family, spec: Mapping[str, Any], role: str, seed: int, c
     """
     text = f"{role} {spec['process']} {spec['T']} {count} {seed}"
     number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
-    generator = torch.Generator().manual_seed(number)
-    return Sequences(process(spec["T"]).sample((count,), generator=generator), process.alphabet_size)
+    return process.draw(count, spec["T"], torch.Generator().manual_seed(number))
 
 
 def training_record(fitted: Fit, r: int) -> dict[str, Any]:

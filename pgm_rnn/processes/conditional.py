@@ -334,10 +334,10 @@ def grammars() -> Mixture:
 
 
 @named
-def sliding_golden_mean(low: float = 0.2, high: float = 0.8) -> Interpolated:
+def sliding_golden_mean(low: float = 0.2, high: float = 0.8, nodes: int = 16) -> Interpolated:
     """:func:`golden_mean` at ``p = low + (high - low) x``, for x uniform on [0, 1].
 
     >>> sliding_golden_mean()(1, context=torch.tensor([[0.5]])).log_prob(torch.tensor([1])).exp()  # 1 / (2 - p)
     tensor([0.6667], dtype=torch.float64)
     """
-    return Interpolated(golden_mean(low), golden_mean(high))
+    return Interpolated(golden_mean(low), golden_mean(high), nodes)
