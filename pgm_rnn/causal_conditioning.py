@@ -53,7 +53,7 @@ def step_entropies(source: Family, duration: int) -> StepEntropies:
 
     Example:
         >>> from pgm_rnn.processes.channels import shared_coin
-        >>> step_entropies(shared_coin(), 3).feedback_gain
+        >>> step_entropies(shared_coin(flip=0.0), 3).feedback_gain
         tensor([0.0000, 0.6931, 0.6931], dtype=torch.float64)
     """
     T = check_duration(duration)

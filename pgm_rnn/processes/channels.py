@@ -85,11 +85,11 @@ def running_parity(flip: float = 0.1) -> Transducer:
 
 
 @named
-def shared_coin(flip: float = 0.0) -> Transducer:
+def shared_coin(flip: float = 0.1) -> Transducer:
     """``y_t = x_t + c`` modulo 2 under noise, with one fair coin c for the word: each ``y_t`` alone is a fair coin
     whatever the inputs are, and without noise the first one tells all others.
 
-    >>> shared_coin()(2, inputs=torch.tensor([[0, 1]])).log_prob(torch.tensor([[0, 1], [0, 0]])).exp().flatten()
+    >>> shared_coin(flip=0.0)(2, inputs=torch.tensor([[0, 1]])).log_prob(torch.tensor([[0, 1], [0, 0]])).exp().flatten()
     tensor([0.5000, 0.0000], dtype=torch.float64)
     """
     return Transducer(rewriting(lambda x, s: (x ^ s, s), 2, flip), [0.5, 0.5])
