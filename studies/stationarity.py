@@ -162,8 +162,9 @@ class Contest(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.source}: the RNN loses {self.interval:.2g} more than on the twin, where Markov({self.order}) pays {self.price:.2g} for sharing ({self.outcome}); at unseen t, per symbol, "
-            f"{self.unseen[0]:.1g} on the source and {self.unseen[1]:.1g} on the twin."
+            f"{self.source}: the RNN loses {self.interval:.2g} more than on the twin, where Markov({self.order}) pays "
+            f"{self.price:.2g} for sharing ({self.outcome}); at unseen t, per symbol, {self.unseen[0]:.1g} on the "
+            f"source and {self.unseen[1]:.1g} on the twin."
         )
 
 

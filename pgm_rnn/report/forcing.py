@@ -1,4 +1,4 @@
-"""Figures about what a network is fed: horizon by horizon, against the number of words, and over the exact floors.
+"""What a network is fed: figures by horizon, against the number of words and over the exact floors, and tables.
 
 Rows, one per seed, hold ``process, mode, N`` and what each function names; lists are JSON text.
 """
@@ -16,49 +16,60 @@ from matplotlib.ticker import MaxNLocator
 from pgm_rnn.experiment.costs import growth_exponent
 from pgm_rnn.experiment.intervals import t_interval
 from pgm_rnn.report.comparison import Contestants
-from pgm_rnn.report.figures import OKABE_ITO, line_with_band, log_axis, panels
-from pgm_rnn.report.labels import Label, label_ends
+from pgm_rnn.report.figures import OKABE_ITO, line_with_band, log_axis, long_form, name_axes, panels
+from pgm_rnn.report.labels import Label, label_ends, line_end
 
 BLACK = OKABE_ITO["black"]
 NEGLIGIBLE = 1e-6
 """Nats per word: what is below is drawn on the edge."""
 
 
-def by_horizon(rows: pd.DataFrame, modes: Contestants, column: str, axis: str, low: float | None = None) -> Figure:
+def bias_by_horizon(rows: pd.DataFrame, modes: Contestants) -> Figure:
+    """The list ``bias_by_horizon_nats``, a panel per process and a line per mode."""
+    return _by_horizon(rows, modes, "bias_by_horizon_nats", "exposure bias (nats)")
+
+
+def mass_outside(rows: pd.DataFrame, modes: Contestants) -> Figure:
+    """The list ``mass_outside_by_horizon``, of processes that forbid words."""
+    forbidding = rows[rows.groupby("process")["mass_outside"].transform("max") > 0]
+    return _by_horizon(forbidding, modes, "mass_outside_by_horizon", "forbidden pasts", low=1e-4)
+
+
+def _by_horizon(rows: pd.DataFrame, modes: Contestants, column: str, axis: str, low: float | None = None) -> Figure:
     """A list by horizon, a panel per process and a line per mode; on a logarithmic axis from ``low`` to 1 if given."""
     processes = list(rows["process"].unique())
     figure, grid = panels(processes, columns=2, size=(2.7, 2.0), margin=1.4)
-    for index, (axes, process) in enumerate(zip(grid, processes, strict=True)):
+    for axes, process in zip(grid, processes, strict=True):
         labels = []
         for name, mode in modes.items():
-            lists = rows.loc[(rows["process"] == process) & (rows["mode"] == name), column].map(json.loads)
-            line = pd.DataFrame([pair for values in lists for pair in enumerate(values, 1)], columns=["t", "value"])
+            line = long_form(rows[(rows["process"] == process) & (rows["mode"] == name)], column)
             line = line if low is None else line[line["value"] >= low]
             if line.empty:
                 continue
             line_with_band(axes, line, "t", "value", mode.colour, dashed=mode.dashed)
-            end = int(line["t"].max())
-            labels.append(Label(mode.label, end, float(line.loc[line["t"] == end, "value"].mean()), mode.colour))
+            labels.append(line_end(mode.label, line, "t", "value", mode.colour))
         if low is None:
             axes.axhline(0.0, color=BLACK, linewidth=0.8)
         else:
             log_axis(axes, "y", low, 1.0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set(xlabel="horizon t (symbols)", ylabel=axis if index % 2 == 0 else "")
         label_ends(axes, labels)
+    name_axes(grid, 2, "horizon t (symbols)", axis)
     return figure
 
 
-def share_against_words(rows: pd.DataFrame, modes: Contestants, column: str, margin: float, axis: str) -> Figure:
-    """A share by the number of words: every seed a point, the mean with its 95 % t-interval, and the margin dotted."""
+def bias_against_words(rows: pd.DataFrame, modes: Contestants, margin: float) -> Figure:
+    """``relative_bias`` by the number of words: every seed a point, the mean with its 95 % t-interval; the margin."""
+    rows = rows[rows["mode"].isin(list(modes)) & np.isfinite(rows["N"])]
     processes = list(rows["process"].unique())
     figure, grid = panels(processes, columns=2, size=(2.7, 1.9), margin=1.4)
-    low, high = min(-2 * margin, float(rows[column].min())), max(2 * margin, float(rows[column].max()))
-    for index, (axes, process) in enumerate(zip(grid, processes, strict=True)):
+    shares = rows["relative_bias"]
+    low, high = min(-2 * margin, shares.min()), max(2 * margin, shares.max())
+    for axes, process in zip(grid, processes, strict=True):
         labels = []
         for shift, (name, mode) in zip(np.linspace(0.93, 1.07, len(modes)), modes.items(), strict=True):
             mine = rows[(rows["process"] == process) & (rows["mode"] == name)]
-            for N, values in mine.groupby("N")[column]:
+            for N, values in mine.groupby("N")["relative_bias"]:
                 mean, *ends = t_interval(values)
                 x = float(N) * shift
                 axes.plot([x] * len(values), values, ".", color=mode.colour, alpha=0.4, markersize=4)
@@ -70,8 +81,8 @@ def share_against_words(rows: pd.DataFrame, modes: Contestants, column: str, mar
         axes.set_ylim(low, high)
         log_axis(axes, "x", 0.5 * rows["N"].min(), 2 * rows["N"].max())
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-        axes.set(xlabel="training words N", ylabel=axis if index % 2 == 0 else "")
         label_ends(axes, labels)
+    name_axes(grid, 2, "training words N", "exposure bias / divergence")
     return figure
 
 
@@ -100,7 +111,7 @@ def losses_over_both_floors(rows: pd.DataFrame, modes: Contestants) -> Figure:
     """
     processes = list(rows["process"].unique())
     figure, grid = panels(processes, columns=2, size=(2.7, 2.0), margin=1.4)
-    for index, (axes, process) in enumerate(zip(grid, processes, strict=True)):
+    for axes, process in zip(grid, processes, strict=True):
         mine = rows[rows["process"] == process]
         T, low, high = (mine[name].iloc[0] for name in ("T", "entropy_nats_per_word", "marginal_entropy_nats_per_word"))
         labels = []
@@ -116,8 +127,8 @@ def losses_over_both_floors(rows: pd.DataFrame, modes: Contestants) -> Figure:
             axes.text(0.02, floor, text, size=8, va="bottom", transform=axes.get_yaxis_transform())
         axes.set_ylim(low - 0.15 * (high - low), high + 0.7 * (high - low))
         axes.set_xscale("log")
-        axes.set(xlabel="step", ylabel="training loss (nats per word)" if index % 2 == 0 else "")
         label_ends(axes, labels)
+    name_axes(grid, 2, "step", "training loss (nats per word)")
     return figure
 
 
@@ -136,3 +147,24 @@ def step_time(rows: pd.DataFrame, wirings: Contestants, title: str) -> Figure:
     axes.set(xlabel="duration T (symbols)", ylabel="milliseconds")
     label_ends(axes, labels)
     return figure
+
+
+def mode_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Means over seeds, a line per process, N and mode."""
+    names = {
+        "kl_nats_per_word": "KL (nats/word)",
+        "bias_nats_per_word": "exposure bias (nats/word)",
+        "mass_outside": "forbidden pasts at T",
+        "loss_nats_per_word": "last training loss (nats/word)",
+        "marginal_entropy_nats_per_word": "sum of H(y_t) (nats/word)",
+        "fit_seconds": "seconds per fit",
+    }
+    means = rows.groupby(["process", "N", "mode"], sort=False)[list(names)].mean()
+    return means.rename(columns=names).reset_index()
+
+
+def step_table(rows: pd.DataFrame, wirings: Contestants) -> pd.DataFrame:
+    """The fewest milliseconds of a step, a line per T."""
+    fewest = rows.groupby(["T", "wiring"])["step_seconds"].min().unstack() * 1e3
+    fewest.columns = [f"{wirings[name].label} (ms)" for name in fewest.columns]
+    return fewest.reset_index()

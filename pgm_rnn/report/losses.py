@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pgm_rnn.report.figures import OKABE_ITO, log_axis, panels
+from pgm_rnn.report.figures import OKABE_ITO, log_axis, name_axes, panels
 from pgm_rnn.report.labels import Label, label_ends
 
 
@@ -20,7 +20,7 @@ def losses_over_floors(rows: pd.DataFrame) -> Figure:
     """
     processes = list(rows["process"].unique())
     figure, grid = panels(processes, size=(2.3, 1.6), margin=0.95)
-    for index, (axes, process) in enumerate(zip(grid, processes, strict=True)):
+    for axes, process in zip(grid, processes, strict=True):
         mine = rows[rows["process"] == process]
         floor, T = float(mine["floor_nats_per_word"].iloc[0]), int(mine["T"].iloc[0])
         steps = [1 + np.array(json.loads(text)) for text in mine["loss_steps"]]  # the first is the untrained network
@@ -32,6 +32,5 @@ def losses_over_floors(rows: pd.DataFrame) -> Figure:
         axes.set_ylim(floor - 0.12 * (top - floor), top)
         log_axis(axes, "x", 1, end)
         label_ends(axes, [Label(f"H({T}) = {floor:.4g}", end, floor, OKABE_ITO["black"])])
-        axes.set_xlabel("training step" if index >= len(processes) - 3 else "")
-        axes.set_ylabel("loss (nats per word)" if index % 3 == 0 else "")
+    name_axes(grid, 3, "training step", "loss (nats per word)")
     return figure

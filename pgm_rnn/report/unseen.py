@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pgm_rnn.report.comparison import Contestants
-from pgm_rnn.report.figures import OKABE_ITO, line_with_band, log_axis, panels
+from pgm_rnn.report.figures import OKABE_ITO, line_with_band, log_axis, name_axes, panels
 from pgm_rnn.report.labels import Label, label_ends, label_points
 
 FLOOR, CEILING = 1e-9, 2.0
@@ -31,7 +31,7 @@ def excess_by_position(rows: pd.DataFrame, contestants: Contestants, tolerance: 
     processes, trained = list(rows["process"].unique()), int(rows["T"].iloc[0])
     longest = max(_long_form(rows, "excess_by_position_nats")["t"])
     figure, grid = panels(processes, size=(2.3, 1.9), margin=1.1)
-    for index, (axes, process) in enumerate(zip(grid, processes, strict=True)):
+    for axes, process in zip(grid, processes, strict=True):
         _position_axis(axes, trained, longest)
         _tolerance(axes, tolerance)
         labels = []
@@ -47,8 +47,7 @@ def excess_by_position(rows: pd.DataFrame, contestants: Contestants, tolerance: 
             labels.append(Label(contestant.label, end, last, contestant.colour))
         log_axis(axes, "y", FLOOR, CEILING)
         label_ends(axes, labels)
-        axes.set_xlabel("position t" if index >= len(processes) - 3 else "")
-        axes.set_ylabel("excess (nats per symbol)" if index % 3 == 0 else "")
+    name_axes(grid, 3, "position t", "excess (nats per symbol)")
     _name_region(grid[0], trained)
     return figure
 
