@@ -1,0 +1,133 @@
+"""How contexts enter, side by side: shares of I(x; y) captured, and losses by position and by value of x.
+
+Rows, one per seed, hold ``process, model, H, T, N, num_values, captured_share`` and, as JSON text,
+the lists ``kl_by_position_nats, information_by_position_nats, x, kl_by_x_nats, trained_x``.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pgm_rnn.report.comparison import Contestant
+from pgm_rnn.report.figures import OKABE_ITO, line_with_band, log_axis, panels
+from pgm_rnn.report.labels import Label, label_ends
+
+ENTRIES = {
+    "none": Contestant("no x", OKABE_ITO["grey"]),
+    "initial": Contestant("x as h₀", OKABE_ITO["vermillion"]),
+    "both": Contestant("both", OKABE_ITO["green"], dashed=True),
+    "input": Contestant("x at every step", OKABE_ITO["blue"]),
+    "table": Contestant("a table per x", OKABE_ITO["orange"]),
+    "markov": Contestant("a chain per x", OKABE_ITO["purple"]),
+    "nearest table": Contestant("nearest table", OKABE_ITO["black"], dashed=True),
+}
+
+LOWEST_SHARE = -0.25
+"""Shares below are drawn here."""
+
+LOWEST, HIGHEST = 1e-6, 3.0
+"""Nats per symbol, or per word; what is below or above is drawn on the edge."""
+
+
+def share_against_size(rows: pd.DataFrame, enough: float) -> Figure:
+    """The share captured against H, a dot per seed and a line through the medians, a panel per source."""
+    sizes = {int(H): place for place, H in enumerate(sorted(rows["H"].unique()))}
+    figure, grid = panels(list(rows["process"].unique()), columns=2, size=(2.7, 1.9), margin=1.15)
+    for axes, (_, mine) in zip(grid, rows.groupby("process", sort=False), strict=True):
+        labels = []
+        present = [name for name in ENTRIES if name in set(mine["model"])]
+        for index, name in enumerate(present):
+            fits = mine[mine["model"] == name]
+            place = fits["H"].map(sizes) + 0.09 * (index - (len(present) - 1) / 2)
+            share, colour = fits["captured_share"].clip(lower=LOWEST_SHARE), ENTRIES[name].colour
+            axes.plot(place, share, "o", color=colour, markersize=3, alpha=0.45, markeredgewidth=0, clip_on=False)
+            median = share.groupby(place).median()
+            axes.plot(median.index, median, color=colour, linestyle="--" if ENTRIES[name].dashed else "-")
+            labels.append(Label(ENTRIES[name].label, median.index[-1], float(median.iloc[-1]), colour))
+        axes.axhline(enough, color=OKABE_ITO["black"], linewidth=0.9, linestyle=(0, (1, 1.5)))
+        axes.set_xticks(list(sizes.values()), [str(H) for H in sizes])
+        axes.set(xlim=(-0.35, len(sizes) - 0.65), ylim=(LOWEST_SHARE, 1.05), xlabel="hidden units H")
+        label_ends(axes, labels)
+    _name_first(grid, "share of I(x; y)", 2)
+    return figure
+
+
+def loss_by_position(rows: pd.DataFrame) -> Figure:
+    """KL at every position with what knowing x is worth there, positions beyond training shaded."""
+    figure, grid = panels(list(rows["process"].unique()), columns=2, size=(2.7, 1.9), margin=1.3)
+    for axes, (_, mine) in zip(grid, rows.groupby("process", sort=False), strict=True):
+        worth = json.loads(mine["information_by_position_nats"].iloc[0])
+        axes.set_xlim(1, len(worth))
+        axes.axvspan(mine["T"].iloc[0] + 0.5, len(worth), color=OKABE_ITO["yellow"], alpha=0.14, linewidth=0)
+        axes.plot(range(1, len(worth) + 1), worth, color=OKABE_ITO["black"], linestyle=":")
+        labels = [Label("I(x; yₜ | y₋ₜ)".replace("₋ₜ", "<t"), len(worth), worth[-1], OKABE_ITO["black"])]
+        labels += _bands(axes, mine, "kl_by_position_nats")
+        log_axis(axes, "y", LOWEST, HIGHEST)
+        axes.set_xlabel("position t")
+        label_ends(axes, labels)
+    _name_first(grid, "KL (nats per symbol)", 2)
+    return figure
+
+
+def loss_by_value(rows: pd.DataFrame) -> Figure:
+    """KL against the number x, a panel per number of values trained on, which are ticks on top."""
+    counts = sorted(int(J) for J in rows["num_values"].unique())
+    figure, grid = panels([f"trained on {J} values of x" for J in counts], size=(2.4, 2.3), margin=1.2)
+    for axes, J in zip(grid, counts, strict=True):
+        mine = rows[rows["num_values"] == J]
+        x = json.loads(mine["x"].iloc[0])
+        for low, high in ((x[0], 0.0), (1.0, x[-1])):
+            axes.axvspan(low, high, color=OKABE_ITO["grey"], alpha=0.12, linewidth=0)
+        for value in json.loads(mine["trained_x"].iloc[0]):
+            axes.plot([value, value], [0.95, 1.0], color=OKABE_ITO["black"], transform=axes.get_xaxis_transform())
+        labels = _bands(axes, mine, "kl_by_x_nats", x)
+        log_axis(axes, "y", LOWEST, HIGHEST)
+        axes.set(xlim=(x[0], x[-1]), xlabel="context x")
+        label_ends(axes, labels)
+    _name_first(grid, "KL (nats per word)", 3)
+    return figure
+
+
+def share_against_words(rows: pd.DataFrame) -> Figure:
+    """The share captured against N, a panel per source."""
+    figure, grid = panels(list(rows["process"].unique()), size=(2.1, 2.1), margin=1.25)
+    for axes, (_, mine) in zip(grid, rows.groupby("process", sort=False), strict=True):
+        labels = []
+        for name, entry in ENTRIES.items():
+            line = mine[mine["model"] == name]
+            if len(line):
+                line = line.assign(share=line["captured_share"].clip(lower=-1.0))
+                line_with_band(axes, line, "N", "share", entry.colour, dashed=entry.dashed)
+                end = line.loc[line["N"] == line["N"].max(), "share"].mean()
+                labels.append(Label(entry.label, line["N"].max(), end, entry.colour))
+        log_axis(axes, "x", 0.8 * mine["N"].min(), 1.25 * mine["N"].max())
+        axes.set(ylim=(-1.0, 1.05), xlabel="training words N", ylabel="")
+        label_ends(axes, labels)
+    _name_first(grid, "share of I(x; y)", 3)
+    return figure
+
+
+def _bands(axes: Axes, rows: pd.DataFrame, column: str, x: list[float] | None = None) -> list[Label]:
+    """Every model's curve over seeds: the median, and a band from the lowest to the highest."""
+    labels = []
+    for name, entry in ENTRIES.items():
+        mine = rows[rows["model"] == name]
+        if len(mine):
+            curves = np.array([json.loads(text) for text in mine[column]]).clip(LOWEST, HIGHEST)  # (seeds, points)
+            places = range(1, curves.shape[1] + 1) if x is None else x
+            median = np.median(curves, 0)
+            axes.fill_between(places, curves.min(0), curves.max(0), color=entry.colour, alpha=0.15, linewidth=0)
+            axes.plot(places, median, color=entry.colour, linestyle="--" if entry.dashed else "-")
+            labels.append(Label(entry.label, places[-1], float(median[-1]), entry.colour))
+    return labels
+
+
+def _name_first(grid: list[Axes], name: str, columns: int) -> None:
+    """Name the ordinate left of the first panel of each row."""
+    for axes in grid[::columns]:
+        axes.set_ylabel(name)
