@@ -96,18 +96,10 @@ QUICK = {"max_steps": 60, "restarts": 1}
 SCALES = {
     "smoke": Scale(("bells", NUMBER), 5, 10, 100, (2, 4), 2, (100,), (3,), QUICK, QUICK),
     "standard": Scale(SOURCES, 8, 24, 2_000, (2, 4, 8), 10, (100, 1_000), (2, 3, 5), {"restarts": 1}, {}),
-    "full": Scale(
-        SOURCES,
-        8,
-        24,
-        10_000,
-        (2, 4, 8, 16),
-        20,
-        (100, 1_000, 10_000),
-        (2, 3, 5, 9),
-        {"max_steps": 5_000, "restarts": 1},
-    ),
 }
+SCALES["full"] = SCALES["standard"]._replace(
+    test_words=10_000, hidden=(2, 4, 8, 16), seeds=20, sizes=(100, 1_000, 10_000), values=(2, 3, 5, 9)
+)
 
 
 def grid(scale: str) -> list[Cell]:
