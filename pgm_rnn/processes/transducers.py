@@ -132,9 +132,12 @@ class Transducer(Source):
         x = labels("inputs", inputs, self.input_dim).to(self.joint.device)
         if x.ndim != 2:
             raise reject("inputs", f"labels of shape (G, {duration})", tuple(x.shape))
-        past_the_end = x.new_full((len(x), self.lookahead), self.input_dim)
-        read = torch.cat([x, past_the_end], -1)[:, self.lookahead :]
-        return TransducerLaw(duration, torch.cat([self.joint, self._unread]), self.initial, read)
+        return TransducerLaw(duration, torch.cat([self.joint, self._unread]), self.initial, self.labels_read(x))
+
+    def labels_read(self, inputs: Tensor) -> Tensor:
+        """The label that each step reads, :math:`x_{t+a}`, or K where there is none any more: ``(G, T)``."""
+        past_the_end = inputs.new_full((len(inputs), self.lookahead), self.input_dim)
+        return torch.cat([inputs, past_the_end], -1)[:, self.lookahead :]
 
     @property
     def _unread(self) -> Tensor:
