@@ -23,32 +23,18 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure as Drawing
 
-from pgm_rnn import PrefixTree, fit, stepwise, summarise
+from pgm_rnn import PrefixTree, fit, mediation, stepwise, summarise
 from pgm_rnn.experiment.intervals import Interval, t_interval
 from pgm_rnn.experiment.measuring import training_record
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.family import Family
-from pgm_rnn.graphs import graph_edges, separated, trace_graph
-from pgm_rnn.mediation import (
-    information_through,
-    mutual_information,
-    nats_kept,
-    past_by_future,
-    past_symbols,
-    possible_words,
-    probe_belief,
-    quantise,
-)
+from pgm_rnn.graphs import separated, trace_graph
 from pgm_rnn.models import Markov, Recurrent, Tabular
 from pgm_rnn.processes import PROCESSES, Process
-from pgm_rnn.report.graphs import COLOURS, draw_graph
-from pgm_rnn.report.mediation import information_against_bits, nats_against_units, unexplained_against_units
-from pgm_rnn.report.simplex import side_by_side
+from pgm_rnn.report import mediation as report
 from pgm_rnn.summaries import trajectory
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -134,10 +120,10 @@ def remember(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, An
     fitted = fit(untrained, process(T), seed=seeds[0], device=device, **spec["settings"])
     trained = fitted.model.double().cpu()
     tree = PrefixTree.from_law(process(T))
-    available = float(nats_kept(tree, process(T)).sum())  # the truth keeps all there is
+    available = float(mediation.nats_kept(tree, process(T)).sum())  # the truth keeps all there is
     with torch.no_grad():
-        kept = nats_kept(tree, trained(T)).sum(-1).tolist()
-    symbols = probe_belief(process, T, lambda words: past_symbols(words, process.alphabet_size))
+        kept = mediation.nats_kept(tree, trained(T)).sum(-1).tolist()
+    symbols = mediation.probe_belief(process, T, lambda words: mediation.past_symbols(words, process.alphabet_size))
     rows = []
     for r in range(len(seeds)):
         row = {"kept_nats": kept[r], "available_nats": available, "missing_share": 1 - kept[r] / available}
@@ -152,15 +138,15 @@ def remember(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, An
 def decode(name: str, model: Family, process: Process, spec: Mapping[str, Any], picture: bool) -> dict[str, Any]:
     """What a linear map, and what b bits a unit, get out of a network's h_t."""
     T, half = spec["T"], spec["half"]
-    probe = probe_belief(process, T, lambda words: trajectory(model, words))
-    joint = past_by_future(process(2 * half), half)
+    probe = mediation.probe_belief(process, T, lambda words: trajectory(model, words))
+    joint = mediation.past_by_future(process(2 * half), half)
     states = summarise(model, process(half).enumerate_support())
-    carried = [information_through(joint, quantise(states, b)) for b in BITS]
+    carried = [mediation.information_through(joint, mediation.quantise(states, b)) for b in BITS]
     last = probe.image.reshape(-1, T, process.joint.shape[-1])[:, -1]  # after T - 1 symbols
     return {
         f"r2_{name}": probe.explained,
         f"information_{name}_nats": json.dumps(carried),
-        "past_future_nats": mutual_information(joint),
+        "past_future_nats": mediation.mutual_information(joint),
         f"image_{name}": json.dumps(last.numpy().round(4).tolist()) if picture else None,
     }
 
@@ -210,11 +196,10 @@ class Outcome(NamedTuple):
         return "not readable" if self.r2.high < READABLE else "open"
 
     def __str__(self) -> str:
-        share, low, high = self.share
         return (
-            f"{self.process} (H = {self.H}): {share:.2g} [{low:.2g}, {high:.2g}] of the nats missing, {self.verdict}; "
-            f"belief {self.belief}, R² = {self.r2.mean:.4f} [{self.r2.low:.4f}, {self.r2.high:.4f}], against "
-            f"{self.r2_untrained.mean:.4f} untrained and {self.r2_past_symbols:.4f} from the past symbols themselves."
+            f"{self.process} (H = {self.H}): {self.share:.2g} of the nats missing, {self.verdict}; belief "
+            f"{self.belief}, R² = {self.r2:.4f}, against {self.r2_untrained.mean:.4f} untrained and "
+            f"{self.r2_past_symbols:.4f} from the past symbols themselves."
         )
 
 
@@ -263,36 +248,14 @@ def remembered(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# The figures and tables.
-
-
-def draw_beliefs(frame: pd.DataFrame) -> Drawing:
-    """The exact beliefs after T - 1 symbols, and where the linear maps of a trained and an untrained h_t put them."""
-    rows = remembered(frame)
-    row = rows[rows["image_trained"].notna()].iloc[0]
-    process = PROCESSES[row["process"]]()
-    words, weights = possible_words(process, int(row["T"]) - 1)
-    images = {f"{name}, H = {int(row['H'])}": np.array(json.loads(row[f"image_{name}"])) for name in KINDS}
-    return side_by_side({"exact belief": summarise(process, words).exp().numpy(), **images}, weights.numpy())
-
-
-def draw_separation(_: pd.DataFrame) -> Drawing:
-    """The mediated graph from the traced program, with the h_t that separates filled in."""
-    figure = Drawing(figsize=(6.4, 2.3))
-    axes = figure.add_axes((0.02, 0.02, 0.96, 0.96))
-    draw_graph(axes, *graph_edges(stepwise, Recurrent(2, 3), duration=5, mediators=True))
-    axes.scatter([3], [1], s=620, color=COLOURS["h"], alpha=0.45, linewidth=0, zorder=3.5)
-    axes.axvspan(-1.0, 2.5, ymax=0.5, color=COLOURS["y"], alpha=0.08, linewidth=0)
-    axes.axvspan(2.5, 7.0, ymax=0.5, color=COLOURS["h"], alpha=0.12, linewidth=0)
-    return figure
-
+# What the page shows.
 
 FIGURES = {
     "beliefs": Figure(
         "The belief simplex of mess3. Each point is a past of T - 1 symbols, its area the past's probability and its "
         "colour the exact belief, the same in all panels. Left: the belief itself. Beside it: its best linear image in "
         "h_t, trained, and with random weights of the same H.",
-        draw_beliefs,
+        lambda frame: report.beliefs(remembered(frame)),
     ),
     "nats-kept": Figure(
         "Above: what the trained network keeps of the past, sum over t of H(y_t) minus its cross-entropy, against the "
@@ -300,51 +263,36 @@ FIGURES = {
         "A network that feeds back the symbol alone has an h_t that separates past from future just as well, and keeps "
         "at most the line of the last symbol. Below: what is missing from the exact most, which is the KL from the "
         "truth; less than 10⁻⁷ is drawn there. Bands: lowest to highest seed.",
-        lambda frame: nats_against_units(remembered(frame)),
+        lambda frame: report.nats_against_units(remembered(frame)),
     ),
     "belief-unexplained": Figure(
         "The share 1 - R² of the exact belief's variance that a linear map of h_t leaves unexplained, against H, every "
         "prefix weighted by its probability. Dashed grey: a linear map of all past symbols. Bands: lowest to highest "
         "seed.",
-        lambda frame: unexplained_against_units(remembered(frame)),
+        lambda frame: report.unexplained_against_units(remembered(frame)),
     ),
     "information-against-bits": Figure(
         "I(Q(h_t); future) in the true process, with each unit of h_t rounded to one of 2^b equal cells on (-1, 1), "
         "for several H. Solid: trained; faint: random weights. Where both touch the ceiling, the number tells of H and "
         "b, not of learning: with many bits any h_t names its prefix. Where a faint line lies above its solid one, "
         "training has given up distinctions that the network's own read-out did not need. Means over seeds.",
-        lambda frame: information_against_bits(remembered(frame), BITS),
+        lambda frame: report.information_against_bits(remembered(frame), BITS),
     ),
     "separation": Figure(
         "The graph of the traced program. Given h_3, filled in, every path from the past (left) to the future (right) "
         "is blocked: D-separation, computed for every t.",
-        draw_separation,
+        lambda _: report.separation(),
     ),
 }
 
 
-def interval_text(values: pd.Series) -> str:
-    return "{:.2g} [{:.2g}, {:.2g}]".format(*t_interval(values))
-
-
 def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    lines = []
-    for (process, T, H), rows in remembered(frame).groupby(["process", "T", "H"], sort=False):
-        line = {"process": process, "T": T, "H": H, "kept (nats/word)": rows["kept_nats"].mean()}
-        line |= {"available (nats/word)": rows["available_nats"].mean()}
-        line |= {"share missing [95 %]": interval_text(rows["missing_share"])}
-        line |= {f"1 - R² {name} [95 %]": interval_text(1 - rows[f"r2_{name}"]) for name in KINDS}
-        line |= {"1 - R² past symbols": 1 - rows["r2_past_symbols"].iloc[0]}
-        lines.append(line | {"converged": f"{int(rows['converged'].sum())} of {len(rows)}"})
-    graphs = frame.loc[frame["kind"] == "graph", ["model", "given", "separated_steps", "asked_steps"]]
-    graphs = graphs.astype({"separated_steps": int, "asked_steps": int})
-    names = {"model": "graph", "separated_steps": "steps t separated", "asked_steps": "of"}
     return [
-        ("What h_t carries, over seeds of the initial weights.", pd.DataFrame(lines)),
+        ("What h_t carries, over seeds of the initial weights.", report.memory_table(remembered(frame))),
         (
             f"At how many t of a word of {GRAPH_T} symbols the given node separates the other symbols before t from "
             "y_t and all that follow, by D-separation in the graph of the traced program.",
-            graphs.rename(columns=names),
+            report.separation_table(frame[frame["kind"] == "graph"]),
         ),
     ]
 

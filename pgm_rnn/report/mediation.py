@@ -1,7 +1,8 @@
-"""What a mediator carries: the figures drawn from rows with one trained and one untrained network per seed.
+"""What a mediator carries: figures and tables from rows with one trained and one untrained network per seed.
 
-Rows hold ``process, T, H, seed, kept_nats, available_nats, past_future_nats, r2_past_symbols`` and, for ``trained`` and
-``untrained``, ``r2_...`` and ``information_..._nats`` (a JSON list, nats by bits).
+Rows hold ``process, T, H, seed, kept_nats, available_nats, missing_share, converged, past_future_nats,
+r2_past_symbols`` and, for ``trained`` and ``untrained``, ``r2_...``, ``information_..._nats`` (a JSON list, nats by
+bits) and, in one row that is pictured, ``image_...`` (a JSON list of images of the belief, by past).
 """
 
 from __future__ import annotations
@@ -14,10 +15,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pgm_rnn import stepwise, summarise
+from pgm_rnn.experiment.intervals import t_interval
+from pgm_rnn.graphs import graph_edges
+from pgm_rnn.mediation import possible_words
+from pgm_rnn.models import Recurrent
 from pgm_rnn.processes import PROCESSES, Process
 from pgm_rnn.report.figures import OKABE_ITO, line_with_band, log_axis, panels
-from pgm_rnn.report.labels import Label, label_ends
+from pgm_rnn.report.graphs import COLOURS, draw_graph
+from pgm_rnn.report.labels import Label, label_ends, line_end
+from pgm_rnn.report.simplex import side_by_side
 
+KINDS = ("trained", "untrained")
 TRAINED, UNTRAINED, EXACT = OKABE_ITO["blue"], OKABE_ITO["orange"], OKABE_ITO["grey"]
 SHADES = tuple(OKABE_ITO[name] for name in ("purple", "vermillion", "green", "blue"))
 
@@ -66,11 +75,10 @@ def unexplained_against_units(rows: pd.DataFrame) -> Figure:
     figure, axes = panels([process for process, _ in cells], size=(2.3, 2.1), margin=1.1)
     for (_, cell), panel in zip(cells, axes, strict=True):
         labels = []
-        for name, colour in (("trained", TRAINED), ("untrained", UNTRAINED)):
+        for name, colour in zip(KINDS, (TRAINED, UNTRAINED), strict=True):
             left = cell.assign(left=1 - cell[f"r2_{name}"])
             line_with_band(panel, left, "H", "left", colour)
-            largest = left[left["H"] == left["H"].max()]
-            labels.append(Label(f"{name} h", largest["H"].iloc[0], largest["left"].mean(), colour))
+            labels.append(line_end(f"{name} h", left, "H", "left", colour))
         log_axis(panel, "y", (1 - cell[["r2_trained", "r2_untrained"]].to_numpy().max()) / 2, 1.2)
         _units_axis(panel, cell)
         label_ends(panel, [*labels, _level(panel, "past symbols", 1 - cell["r2_past_symbols"].iloc[0])])
@@ -97,6 +105,45 @@ def information_against_bits(rows: pd.DataFrame, bits: Sequence[int]) -> Figure:
         panel.set_xlabel("bits b per unit")
     axes[0].set_ylabel("I(Q(h); future) (nats)")
     return figure
+
+
+def beliefs(rows: pd.DataFrame) -> Figure:
+    """The exact beliefs after T - 1 symbols, and where the linear maps of a trained and an untrained h_t put them."""
+    row = rows[rows["image_trained"].notna()].iloc[0]
+    process = PROCESSES[row["process"]]()
+    words, weights = possible_words(process, int(row["T"]) - 1)
+    images = {f"{name}, H = {int(row['H'])}": np.array(json.loads(row[f"image_{name}"])) for name in KINDS}
+    return side_by_side({"exact belief": summarise(process, words).exp().numpy(), **images}, weights.numpy())
+
+
+def separation() -> Figure:
+    """The mediated graph from the traced program, with the h_t that separates filled in."""
+    figure = Figure(figsize=(6.4, 2.3))
+    axes = figure.add_axes((0.02, 0.02, 0.96, 0.96))
+    draw_graph(axes, *graph_edges(stepwise, Recurrent(2, 3), duration=5, mediators=True))
+    axes.scatter([3], [1], s=620, color=COLOURS["h"], alpha=0.45, linewidth=0, zorder=3.5)
+    axes.axvspan(-1.0, 2.5, ymax=0.5, color=COLOURS["y"], alpha=0.08, linewidth=0)
+    axes.axvspan(2.5, 7.0, ymax=0.5, color=COLOURS["h"], alpha=0.12, linewidth=0)
+    return figure
+
+
+def memory_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """What h_t carries, a line per process and H."""
+    lines = []
+    for (process, T, H), mine in rows.groupby(["process", "T", "H"], sort=False):
+        line = {"process": process, "T": T, "H": H, "kept (nats/word)": mine["kept_nats"].mean()}
+        line |= {"available (nats/word)": mine["available_nats"].mean()}
+        line |= {"share missing [95 %]": f"{t_interval(mine['missing_share']):.2g}"}
+        line |= {f"1 - R² {name} [95 %]": f"{t_interval(1 - mine[f'r2_{name}']):.2g}" for name in KINDS}
+        line |= {"1 - R² past symbols": 1 - mine["r2_past_symbols"].iloc[0]}
+        lines.append(line | {"converged": f"{int(mine['converged'].sum())} of {len(mine)}"})
+    return pd.DataFrame(lines)
+
+
+def separation_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """At how many steps a node separates past from future; rows hold the columns that are renamed, and ``given``."""
+    names = {"model": "graph", "given": "given", "separated_steps": "steps t separated", "asked_steps": "of"}
+    return rows[list(names)].astype({"separated_steps": int, "asked_steps": int}).rename(columns=names)
 
 
 def _cells(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -1,19 +1,23 @@
 """Recurrences side by side: what each loses, how long it trains, and how far back its gradients reach.
 
 Rows hold ``process, form, seed, budget, kl_nats_per_word, order1_floor_nats, evaluations_to_own_floor`` and, as JSON
-text, the lists ``curve_evaluations, curve_kl_nats`` and ``gradient_untrained_nats_per_unit`` and ``..._trained_...``.
+text, the lists ``curve_evaluations, curve_kl_nats`` and ``gradient_untrained_nats_per_unit`` and ``..._trained_...``;
+those of the tables also ``T, H, stored_parameters, free_parameters, own_floor_nats, evaluations_to_order1_floor,
+seconds_per_evaluation, converged``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pgm_rnn.experiment.intervals import t_interval
 from pgm_rnn.report.figures import OKABE_ITO, log_axis, name_axes, panels
 from pgm_rnn.report.labels import Label, label_ends
 
@@ -100,6 +104,41 @@ def gradients_against_lag(rows: pd.DataFrame) -> Figure:
         label_ends(axes, labels)
     name_axes(grid, 3, "lag (steps)", "gradient (nats per unit of h)")
     return figure
+
+
+def evaluations(rows: pd.DataFrame, goal: str) -> pd.Series:
+    """Evaluations of the gradient until a fit got to the ``own`` floor or that of ``order1``, or its whole budget."""
+    return rows[f"evaluations_to_{goal}_floor"].astype(float).clip(upper=rows["budget"].astype(float))
+
+
+def power_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """What each network loses, a line per process, H and form."""
+    lines = []
+    for cell, mine in _cells(rows):
+        first = mine.iloc[0]
+        line = {"stored parameters": int(first["stored_parameters"]), "free": int(first["free_parameters"])}
+        line |= {"KL (nats/word) [95 %]": f"{t_interval(mine['kl_nats_per_word']):.3g}"}
+        line |= {"lowest": mine["kl_nats_per_word"].min(), "exact floor of order 1": first["order1_floor_nats"]}
+        lines.append(cell | line | {"converged": f"{int(mine['converged'].sum())} of {len(mine)}"})
+    return pd.DataFrame(lines)
+
+
+def ease_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """How long each takes to a floor, medians over seeds, a line per process, H and form."""
+    lines = []
+    for cell, mine in _cells(rows):
+        own, known = evaluations(mine, "own"), "exactly" if cell["recurrence"] == "symbol" else "by fits"
+        line = {"own floor (nats/word)": mine["own_floor_nats"].iloc[0], "known": known}
+        line |= {"got there": f"{int(np.isfinite(mine['evaluations_to_own_floor']).sum())} of {len(mine)}"}
+        line |= {"evaluations": own.median(), "seconds": (own * mine["seconds_per_evaluation"]).median()}
+        lines.append(cell | line | {"evaluations to the floor of order 1": evaluations(mine, "order1").median()})
+    return pd.DataFrame(lines)
+
+
+def _cells(rows: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """What was trained together, behind its names in the tables."""
+    for names, mine in rows.groupby(["process", "T", "H", "form"], sort=False):
+        yield dict(zip(("process", "T", "H", "recurrence"), names, strict=True)), mine
 
 
 def _by(rows: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:
