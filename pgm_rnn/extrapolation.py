@@ -109,7 +109,9 @@ def drift(
         torch.Size([3, 2])
     """
     trained, count = check_integer("trained", trained, 2), check_integer("num_sequences", num_sequences, 1)
-    last = max(check_integer("steps", step, 2) for step in steps)
+    last = max((check_integer("steps", step, 2) for step in steps), default=0)
+    if not last:
+        raise reject("steps", "at least one step", "none")
     model = double("model", model)
     words = process(last).sample((count,), generator=torch.Generator().manual_seed(check_seed(seed)))
     with torch.no_grad():

@@ -107,7 +107,7 @@ def quantise(states: Tensor, bits: int) -> Tensor:
         tensor([[0, 1, 2, 3]])
     """
     bits = check_integer("bits", bits, 0, MAX_BITS)
-    if bool((states.abs() > 1).any()):
+    if not bool((states.abs() <= 1).all()):
         raise reject("states", "numbers in [-1, 1], such as those of tanh units", f"{float(states.abs().max()):g}")
     cells = 2**bits
     return ((states.double() + 1) * (cells / 2)).floor().clamp(max=cells - 1).long()
@@ -144,6 +144,8 @@ def linear_probe(features: Tensor, targets: Tensor, weights: Tensor) -> Probe:
     if weights.shape != (N,) or features.shape[:-1] != (N,) or targets.shape[:-1] != (N,):
         shapes = [tuple(part.shape) for part in (features, targets, weights)]
         raise reject("features, targets, weights", "shapes (N, H), (N, S) and (N,)", shapes)
+    if bool((weights < 0).any()) or not float(weights.sum()) > 0:
+        raise reject("weights", "numbers of at least 0 with a positive sum", f"sum {float(weights.sum()):g}")
     p = weights.detach().cpu().double().unsqueeze(-1) / float(weights.sum())
     h, z = (part.detach().cpu().double() for part in (features, targets))
     h, spread = h - (p * h).sum(0), z - (p * z).sum(0)

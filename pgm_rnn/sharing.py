@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pgm_rnn.checks import check_integer, reject
-from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.distribution import SequenceDistribution, check_law
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.processes.mixed_states import entropies
 
@@ -60,7 +60,7 @@ def price_of_sharing(law: SequenceDistribution, order: int) -> Sharing:
         True
     """
     order = check_integer("order", order, 0)
-    if law.batch_shape:
+    if check_law("law", law).batch_shape:
         raise reject("law", "a law without replicates", f"batch shape {tuple(law.batch_shape)}")
     tree = PrefixTree.from_law(law)
     blocks = block_marginals(tree, order)

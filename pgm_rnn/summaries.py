@@ -22,6 +22,8 @@ def trajectory(model: Family, prefixes: Tensor, **sides: Tensor) -> Tensor:
         >>> trajectory(Recurrent(2, hidden_dim=4), torch.tensor([[0, 1, 1], [1, 0, 1]])).shape
         torch.Size([2, 4, 4])
     """
+    if not isinstance(model, Family):
+        raise reject("model", "a family with a mediator, such as Recurrent", type(model).__name__)
     prefixes = as_tensor("prefixes", prefixes)
     if prefixes.ndim != 2 or not len(prefixes):
         raise reject("prefixes", "shape (N, t) with N at least 1", tuple(prefixes.shape))

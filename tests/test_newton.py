@@ -161,3 +161,9 @@ def test_the_exponent_is_that_of_a_qr_decomposition_of_all_directions(gain: floa
 def test_bad_input_is_refused(call: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_a_network_that_forgets_at_once_has_no_finite_exponent() -> None:
+    model = Recurrent(2, 3).double()
+    model.W.data.zero_()
+    assert lyapunov_exponent(model, torch.tensor([[0, 1, 1, 0], [1, 1, 0, 0]])).tolist() == [-math.inf] * 2

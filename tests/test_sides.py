@@ -251,7 +251,7 @@ def test_files_keep_contexts_and_inputs(tmp_path: Any) -> None:
         (lambda: Tabular(4, 8, context_dim=10**9), "duration: expected at most"),
         (
             lambda: Recurrent(K, H, feedback="none"),
-            "feedback: expected 'none' only with recurrence='hidden' and an input",
+            "feedback: expected 'symbol' or 'vector', or recurrence='hidden' with an input_dim",
         ),
         (lambda: Recurrent(K, H, context_dim=2, context_as="h0"), "context_as: expected one of both, initial, input"),
         (
@@ -260,6 +260,10 @@ def test_files_keep_contexts_and_inputs(tmp_path: Any) -> None:
         ),
         (lambda: fit(Recurrent(K, H), data("labels", 0)), "context: expected None, because Recurrent takes no context"),
         (lambda: fit(Recurrent(K, H, context_dim=2), Sequences(WORDS, K)), "context: expected what Recurrent"),
+        (
+            lambda: fit(Recurrent(K, H, context_dim=2), data("labels", 0), mode="output-vector"),
+            "data: expected words without context and inputs with mode 'output-vector', got context",
+        ),
         (
             lambda: fit(Recurrent(K, H, context_dim=2), data("labels", 0), mode="free-running"),
             "data: expected words without context and inputs",

@@ -105,3 +105,9 @@ def test_a_context_and_inputs_enter_the_states() -> None:
         torch.testing.assert_close(states[:, t], h)
     with pytest.raises(InputError, match="prefixes: expected leading dimensions"):
         summarise(model, PREFIXES[:2], context=x, inputs=inputs)
+
+
+@pytest.mark.parametrize("model", [3, Recurrent(3, 4)(3)], ids=["number", "law"])
+def test_only_a_family_has_summaries(model: object) -> None:
+    with pytest.raises(InputError, match="model: expected a family with a mediator"):
+        summarise(model, PREFIXES)  # type: ignore[arg-type]  # that it is refused is the test

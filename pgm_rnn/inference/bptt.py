@@ -164,8 +164,8 @@ def parameters(model: Recurrent) -> Parameters:
 def check_batch(model: Recurrent, words: Tensor) -> Tensor:
     """``words`` as int64 symbols ``(N, T)`` with T at least 1, where the model is."""
     y = as_tensor("words", words)
-    if y.ndim != 2 or not y.shape[1]:
-        raise reject("words", "shape (N, T) with T at least 1", tuple(y.shape))
+    if y.ndim != 2 or 0 in y.shape:
+        raise reject("words", "shape (N, T) with N and T at least 1", tuple(y.shape))
     return check_symbols("words", y, model.alphabet_size).to(model.b.device)
 
 

@@ -76,6 +76,8 @@ def open_loop_log_prob(tree: PrefixTree, law: SequenceDistribution) -> Tensor:
     """
     if not isinstance(law, RecurrentLaw):
         raise reject("model", "a Recurrent network with mode 'output-vector'", type(law).__name__)
+    if tree.sides.given:
+        raise reject("data", "words without context and inputs with mode 'output-vector'", ", ".join(tree.sides.given))
     state = law.initial_state((*law.batch_shape[:-1], 1))
     terms = []
     for level in tree.levels:

@@ -168,5 +168,5 @@ def lyapunov_exponent(model: Recurrent, words: Tensor) -> Tensor:
     for J in jacobians(states, W)[:, 1:].unbind(1):
         q = multiply(J, q)
         growth.append(q.norm(dim=-1, keepdim=True))
-        q = q / growth[-1]
+        q = q / growth[-1].clamp_min(torch.finfo(q.dtype).tiny)  # a direction that vanished stays so
     return torch.cat(growth, -1).log().mean(-1)

@@ -34,7 +34,8 @@ class Recurrent(Family):
         feedback: what of the output is fed back. ``"symbol"``: :math:`U_{y_t}`; under output recurrence
             :math:`a_{t+1} = b + U_{y_t}` is a law of order 1 whatever H is. ``"vector"``, for output recurrence:
             :math:`a_{t+1} = b + W o_t + U_{y_t}`, which keeps what the k numbers :math:`o_t = c + V h_t` can carry: a
-            hidden recurrence through :math:`W V`, of rank k at most. ``"none"``, for hidden recurrence on inputs: given
+            hidden recurrence through :math:`W V`, of rank k at most (``"vector-alone"``, without the symbol, is refused:
+            see below). ``"none"``, for hidden recurrence on inputs: given
             :math:`x_1 \ldots x_T` the symbols are independent.
         clock: P, if the time index is an input: column :math:`(t - 1) \bmod P` of a matrix is added to :math:`a_t`.
         context_dim: D, the width of a context x or the number of its labels, if there is one for each sequence.
@@ -204,20 +205,25 @@ class Recurrent(Family):
         ``H + 1`` of them have no effect: because of the softmax or, where a vector is fed back, ``k + 1`` because of it
         and ``H - k`` of b, since :math:`h_1` acts through :math:`o_1` alone. Below ``H = k`` that vector idles
         ``H (k - H)`` more, of W. In a cell with gates ``2 H`` of the entries of b, which only the first state has
-        without U, do not matter there; and a clock makes as many rows of b superfluous as X has.
+        without U, do not matter there. A clock makes as many rows of b superfluous as X has, as many of U if no phase comes
+        twice, and columns of X are idle for phases that do not come.
 
-        The symbol alone fed back, with nothing from the side, leaves ``k + 1`` rows of k logits that differ by a matrix
-        of rank ``r = min(H, k - 1)``: ``r (2 k - 1 - r) + k - 1`` are free, and a chain's ``k^2 - 1`` where H is not
-        below ``k - 1``.
+        The symbol alone fed back, without context and inputs, leaves ``n = 1 + k P`` rows of k logits, P being the
+        clock's period or 1, that differ by a matrix of rank ``r = min(H, k - 1)``: at most ``r (n + k - 2 - r) + k - 1``
+        are free, which without a clock is a chain's ``k^2 - 1`` where H is not below ``k - 1``.
         """
         shapes, cell, k, H = self.shapes(), CELLS[self.cell], self.alphabet_size, self.hidden_dim
         stored = sum(math.prod(shape) for shape in shapes.values())
-        if not {"W", "X", "R"} & set(shapes):
-            rank = min(H, k - 1)
-            return ParameterCount(stored, rank * (2 * k - 1 - rank) + k - 1)
+        bound = stored
+        if not {"W", "R"} & set(shapes) and self.input_dim is None:
+            rows = 1 + k * min(self.clock or 1, duration - 1)
+            rank = min(H, k - 1, rows - 1)
+            bound = rank * (rows + k - 2 - rank) + k - 1
         idle = H + 1 + (H * max(k - H, 0) if self._fed_vector else 0)
         idle += (len(cell.symbol_blocks) - cell.parts) * H if "U" in shapes else 0
-        return ParameterCount(stored, stored - idle - (shapes["X"][0] if self.clock else 0))
+        if self.clock:
+            idle += shapes["X"][0] * (1 + max(self.clock - duration, 0) + (self.clock >= duration))
+        return ParameterCount(stored, min(stored - idle, bound))
 
 
 def check_feedback(feedback: str, recurrence: str, input_dim: int | None) -> str:
@@ -232,7 +238,8 @@ def check_feedback(feedback: str, recurrence: str, input_dim: int | None) -> str
             "feedback", "'symbol' or 'none' with recurrence='hidden'", repr(feedback), "pass recurrence='output'"
         )
     if feedback == "none" and (recurrence == "output" or input_dim is None):
-        raise reject("feedback", "'none' only with recurrence='hidden' and an input_dim", repr(feedback), product)
+        expected = "'symbol' or 'vector', or recurrence='hidden' with an input_dim"
+        raise reject("feedback", expected, repr(feedback), product)
     return feedback
 
 

@@ -93,7 +93,7 @@ class RecurrentLaw(SequenceDistribution):
 
     def feed(self, state: State, vector: Tensor) -> State:
         """The state after a vector ``(*shape, k)`` has come in the place of a symbol's one-hot."""
-        assert self.U_T is not None  # training refuses to feed a network that reads no symbols
+        assert self.U_T is not None  # a network that reads no symbols has inputs, and training refuses to feed those
         return self._step(state, affine(self.onward, vector, self.U_T))
 
     def mediator(self, state: State) -> Tensor:
