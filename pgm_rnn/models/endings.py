@@ -181,7 +181,7 @@ class BernoulliHalt(CountedEnding):
             self.register_parameter(name, nn.Parameter(like.new_zeros((*self.lead, *size))))
 
     def law(self, duration: int, **sides: Tensor) -> EndingLaw:
-        own = (self.get_parameter(name) for name in self._own())
+        own = (getattr(self, name) for name in self._own())
         return EndingLaw(HaltingLaw(with_extra_output(self.inner(duration, **sides), *own)))
 
     @torch.no_grad()
