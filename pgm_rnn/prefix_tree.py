@@ -24,7 +24,8 @@ class PrefixTree:
     r"""All prefixes of a set of words, each with its weight: the share of the data, or the probability.
 
     Lanes at level ``t`` are the prefixes of length ``t`` and carry the weights of their ``k`` continuations, which
-    sum to 1 over each level and replicate. For a law :math:`Q`,
+    sum to 1 over each level and replicate; or to the share of the words that are longer than ``t``, where their lengths
+    differ: what follows the last symbol of a word is neither scored nor seen. For a law :math:`Q`,
 
     .. math:: \sum_w P(w) \log Q(w) = \sum_{t=1}^T \sum_{|v| = t-1} \sum_y P(v y) \log Q(y \mid v)
 
@@ -134,7 +135,10 @@ class PrefixTree:
         return family(self.duration, **self.sides.given)
 
     def entropies(self) -> Tensor:
-        r"""Entropy of each step given the past under the tree's own weights, ``(T,)`` or ``(R, T)``, in nats."""
+        r"""Entropy of each step given the past under the tree's own weights, ``(T,)`` or ``(R, T)``, in nats.
+
+        Where lengths differ, times the share of the words that have the step, as in :meth:`expected_log_probs`.
+        """
         terms = []
         for level in self.levels:
             weights = level.weights

@@ -40,7 +40,8 @@ def stepwise(
     Args:
         family: called inside the program as ``family(duration)``, with ``context`` and ``inputs`` where the data have
             them, so that a prior's draws are sites too: see :func:`pgm_rnn.inference.bayes.bayesian`.
-        sequences: N words, or a list of R data sets of N words each for a family with replicates.
+        sequences: N words, or a list of R data sets of N words each for a family with replicates. Words of different
+            lengths count as far as they go, and with their END where the family ends.
         duration: T, if no sequences are given.
         num_sequences: N, if no sequences are given. A law given N contexts, as ``lambda T: family(T, context=x)``
             builds it, samples one word for each.
@@ -61,7 +62,7 @@ def stepwise(
         >>> [name for name in trace.nodes if name[0] in "yh"]
         ['h_1', 'y_1', 'h_2', 'y_2']
     """
-    law, words, lanes = _begin(family, sequences, duration, num_sequences)
+    law, words, there, lanes = _begin(family, sequences, duration, num_sequences)
     symbols: list[Tensor] = []
     with _plates(lanes):
         state = law.initial_state(lanes)
@@ -74,6 +75,8 @@ def stepwise(
                 mediator = pyro.deterministic(f"h_{t}", mediator, event_dim=1)
                 state = law.with_mediator(state, mediator.expand(*lanes, -1))
             conditional = dist.Categorical(logits=law.next_logits(state))
+            if there is not None:
+                conditional = conditional.mask(there[..., t - 1])
             symbols.append(pyro.sample(f"y_{t}", conditional, obs=None if words is None else words[..., t - 1]))
     return torch.stack([symbol.expand(lanes) for symbol in symbols], -1)
 
@@ -94,15 +97,28 @@ def fused(
         >>> fused(Recurrent(2, 4, replicates=3), duration=5, num_sequences=7).shape
         torch.Size([3, 7, 5])
     """
-    law, words, lanes = _begin(family, sequences, duration, num_sequences)
+    law, words, there, lanes = _begin(family, sequences, duration, num_sequences)
     with _plates(lanes):
-        return pyro.sample("y", law, obs=words)
+        return pyro.sample("y", law if there is None else Prefixes(law, there), obs=words)
+
+
+class Prefixes(SequenceDistribution):
+    """A law under which a word counts as far as it goes: ``there (*lanes, T)`` says which of its symbols do."""
+
+    def __init__(self, law: SequenceDistribution, there: Tensor) -> None:
+        super().__init__(law.alphabet_size, law.duration, there.shape[:-1], law.device)
+        self.law = law
+        self.there = there
+
+    def log_prob(self, words: Tensor) -> Tensor:
+        return torch.where(self.there, self.law.conditional_log_probs(words), 0.0).sum(-1)
 
 
 def _begin(
     family: LawBuilder, sequences: Data | None, duration: int | None, num_sequences: int | None
-) -> tuple[SequenceDistribution, Tensor | None, torch.Size]:
-    """The law, the observed words ``(*lanes, T)`` if there are any, and ``lanes``, which is ``(N,)`` or ``(R, N)``."""
+) -> tuple[SequenceDistribution, Tensor | None, Tensor | None, torch.Size]:
+    """The law, the observed words ``(*lanes, T)`` if there are any, which of their symbols count if not all do, and
+    ``lanes``, which is ``(N,)`` or ``(R, N)``."""
     if not callable(family):
         raise reject("family", "a family, or a function from a duration to a law", type(family).__name__)
     if sequences is None:
@@ -114,9 +130,9 @@ def _begin(
         check_budget("num_sequences", count, MAX_INTEGER, "words", "sample fewer")
         if roots not in (1, count):
             raise reject("num_sequences", f"None or {roots}, one word for each of the law's contexts or inputs", count)
-        return law, None, torch.Size((*law.batch_shape[:-1], count))
-    parts, alphabet_size = _observed(sequences)
-    words = parts.pop("symbols")
+        return law, None, None, torch.Size((*law.batch_shape[:-1], count))
+    parts, alphabet_size = _observed(sequences, getattr(family, "read", None))
+    words, there = parts.pop("symbols"), parts.pop("there")
     asked = {"num_sequences": num_sequences, "duration": duration}
     for (argument, value), own in zip(asked.items(), words.shape[-2:], strict=True):
         if value not in (None, own):
@@ -128,16 +144,19 @@ def _begin(
     if words.ndim > 2 and words.shape[:-1] != lanes:
         replicates = lanes[0] if len(lanes) > 1 else "no"
         raise reject("sequences", f"one data set, or one for each of the law's {replicates} replicates", len(words))
-    return law, words.to(law.device).expand(*lanes, -1), lanes
+    words, there = (part.to(law.device).expand(*lanes, -1) for part in (words, there))
+    return law, words, None if bool(there.all()) else there, lanes
 
 
-def _observed(sequences: Data) -> tuple[dict[str, Tensor], int]:
-    """The symbols and, where there are any, the context and inputs, of ``R`` data sets stacked; and k."""
+def _observed(sequences: Data, read: Callable[[Sequences], Sequences] | None) -> tuple[dict[str, Tensor], int]:
+    """The symbols, which of them count and, where there are any, the context and inputs, of ``R`` data sets stacked, as
+    a family reads them; and k."""
     if isinstance(sequences, Sequences):
-        return {"symbols": sequences.fixed_length()} | sequences.sides.given, sequences.alphabet_size
+        data = sequences if read is None else read(sequences)
+        return {"symbols": data.symbols, "there": data.there} | data.sides.given, data.alphabet_size
     if not isinstance(sequences, Sequence):
         raise reject("sequences", "Sequences, or a list of them", type(sequences).__name__)
-    columns = [_observed(data) for data in sequences if isinstance(data, Sequences)]
+    columns = [_observed(data, read) for data in sequences if isinstance(data, Sequences)]
     shapes = [{name: tuple(part.shape) for name, part in parts.items()} | {"k": k} for parts, k in columns]
     if not shapes or len(shapes) < len(sequences) or any(shape != shapes[0] for shape in shapes):
         raise reject("sequences", "Sequences, or a list of them that have one N, T and k", shapes)

@@ -57,7 +57,8 @@ def score(
 
     Args:
         model: any family.
-        process: the truth (any family), or Sequences.
+        process: the truth (any family), or Sequences. A model that ends scores words with their length,
+            :math:`\log Q(y_1 \ldots y_\tau, \tau)`; another scores them as far as they go.
         duration: T; not used with Sequences.
         num_sequences: None for the exact sum over the prefix tree, or the number of words drawn from the truth.
         seed: of those words.
@@ -100,16 +101,16 @@ def device_of(family: Family) -> torch.device:
 
 
 def log_probs(model: Family, data: Sequences) -> Tensor:
-    """Conditional log-probabilities of words, in parts: ``(N, T)``, or ``(R, N, T)`` with replicates."""
-    words = Sequences(data.fixed_length(), data.alphabet_size, None, *data.sides)
+    """Conditional log-probabilities of words, in parts: ``(N, T)``, or ``(R, N, T)`` with replicates.
+
+    Of words as the model reads them: with their END where it has one, and zeros where a word has no more symbols.
+    """
+    parts = []
     with torch.no_grad():
-        return torch.cat(
-            [
-                model(part.duration, **part.sides.given).conditional_log_probs(part.symbols)
-                for part in in_parts(words, model)
-            ],
-            -2,
-        )
+        for part in in_parts(model.read(data), model):
+            terms = model(part.duration, **part.sides.given).conditional_log_probs(part.symbols)
+            parts.append(torch.where(part.there, terms, 0.0))
+    return torch.cat(parts, -2)
 
 
 def in_parts(words: Sequences, *families: Family) -> Iterator[Sequences]:
@@ -187,6 +188,7 @@ def _standard_error(values: Tensor, dim: int) -> Tensor:
 
 def _score_words(model: Family, words: Sequences) -> Score:
     model = double("model", model)
+    words = model.read(words)
     if model.alphabet_size != words.alphabet_size:
         raise reject("model", f"alphabet_size {words.alphabet_size}, as in the data", model.alphabet_size)
     losses = -log_probs(model, words).sum(-1)

@@ -50,7 +50,7 @@ class Sequences:
         raw = as_tensor("symbols", symbols).clone()  # what was checked here does not change any more
         if raw.ndim != 2 or raw.shape[0] < 1 or raw.shape[1] < 1:
             raise reject("symbols", "shape (N, T) with N and T at least 1", tuple(raw.shape))
-        self.lengths = None if lengths is None else _check_lengths(as_tensor("lengths", lengths), raw.shape)
+        self.lengths = None if lengths is None else _check_lengths(as_tensor("lengths", lengths), raw)
         if self.lengths is not None:
             padding = torch.arange(raw.shape[1], device=raw.device) >= self.lengths.unsqueeze(-1)
             raw = torch.where(padding, torch.zeros_like(raw), raw)
@@ -65,6 +65,23 @@ class Sequences:
     @property
     def duration(self) -> int:
         return self.symbols.shape[1]
+
+    @property
+    def word_lengths(self) -> Tensor:
+        """How many symbols each word has, ``(N,)``: all T where no lengths were given."""
+        if self.lengths is None:
+            return self.symbols.new_full((len(self),), self.duration)
+        return self.lengths
+
+    @property
+    def there(self) -> Tensor:
+        """Which of the symbols ``(N, T)`` are words' own, and not padding."""
+        return torch.arange(self.duration, device=self.symbols.device) < self.word_lengths.unsqueeze(-1)
+
+    @property
+    def is_ragged(self) -> bool:
+        """Whether some word has fewer than T symbols."""
+        return bool((self.word_lengths < self.duration).any())
 
     @property
     def context(self) -> Tensor | None:
@@ -104,13 +121,10 @@ class Sequences:
         Raises:
             InputError: if the words have different lengths; :meth:`with_end` is the way out.
         """
-        if self.lengths is not None and bool((self.lengths < self.duration).any()):
-            raise reject(
-                "sequences",
-                "words of one length",
-                f"lengths {int(self.lengths.min())}..{int(self.lengths.max())}",
-                "use sequences.with_end()",
-            )
+        if self.is_ragged:
+            lengths = self.word_lengths
+            got = f"lengths {int(lengths.min())}..{int(lengths.max())}"
+            raise reject("sequences", "words of one length", got, "use sequences.with_end()")
         return self.symbols
 
     def with_end(self) -> Sequences:
@@ -120,13 +134,12 @@ class Sequences:
         [[0, 1, 2], [1, 2, 2]]
         """
         end = self.alphabet_size
-        lengths = torch.full((len(self),), self.duration) if self.lengths is None else self.lengths
         symbols = torch.cat([self.symbols, self.symbols.new_full((len(self), 1), end)], -1)
-        over = torch.arange(self.duration + 1, device=symbols.device) >= lengths.to(symbols.device).unsqueeze(-1)
+        over = torch.arange(self.duration + 1, device=symbols.device) >= self.word_lengths.unsqueeze(-1)
         return Sequences(symbols.masked_fill(over, end), end + 1, context=self.context)
 
     def until_end(self) -> Sequences:
-        """What :meth:`with_end` was given: the words over ``k - 1`` symbols, each until END; one without is cut at T - 1.
+        """What :meth:`with_end` was given: words over ``k - 1`` symbols, each until END; one without is cut at T - 1.
 
         >>> Sequences([[0, 1, 2], [1, 2, 2], [1, 1, 0]], 3).until_end().to_csv().split()
         ['0,1', '1', '1,1']
@@ -152,8 +165,7 @@ class Sequences:
 
     def to_csv(self) -> str:
         """One word a line, symbols separated by commas."""
-        lengths = [self.duration] * len(self) if self.lengths is None else self.lengths.tolist()
-        rows = zip(self.symbols.tolist(), lengths, strict=True)
+        rows = zip(self.symbols.tolist(), self.word_lengths.tolist(), strict=True)
         return "".join(",".join(map(str, row[:length])) + "\n" for row, length in rows)
 
     @classmethod
@@ -168,14 +180,15 @@ class Sequences:
         return _read_npz(source, alphabet_size) if source.suffix == ".npz" else _read_csv(source, alphabet_size)
 
 
-def _check_lengths(lengths: Tensor, shape: torch.Size) -> Tensor:
-    if lengths.shape != shape[:1]:
-        raise reject("lengths", f"shape ({shape[0]},)", tuple(lengths.shape))
+def _check_lengths(lengths: Tensor, symbols: Tensor) -> Tensor:
+    count, duration = symbols.shape
+    if lengths.shape != (count,):
+        raise reject("lengths", f"shape ({count},)", tuple(lengths.shape))
     if lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
         raise reject("lengths", "integers", f"dtype {str(lengths.dtype).removeprefix('torch.')}")
-    if int(lengths.min()) < 1 or int(lengths.max()) > shape[1]:
-        raise reject("lengths", f"integers in 1..{shape[1]}", f"{int(lengths.min())}..{int(lengths.max())}")
-    return lengths.long()
+    if int(lengths.min()) < 1 or int(lengths.max()) > duration:
+        raise reject("lengths", f"integers in 1..{duration}", f"{int(lengths.min())}..{int(lengths.max())}")
+    return lengths.to(symbols.device, torch.long)
 
 
 def _check_side(argument: str, values: Tensor | np.ndarray | None, shape: tuple[int, ...]) -> Tensor | None:

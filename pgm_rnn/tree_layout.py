@@ -45,9 +45,11 @@ class Level(NamedTuple):
 
 
 class Structure(NamedTuple):
-    """One level of a set of distinct prefixes: ``node`` (M,) is the lane of every word."""
+    """One level of a set of distinct prefixes: ``node`` (M,) is the lane of every word that is ``there`` (M,), which it
+    is as long as it has symbols."""
 
     node: Tensor
+    there: Tensor
     width: int
     parent: Tensor | None
     symbol: Tensor | None
@@ -65,12 +67,12 @@ class Layout(NamedTuple):
 
 def lay_out(sets: Sequence[Sequences], layout: str | None) -> Layout:
     """The words of ``R`` data sets by the layout of that name, or the cheapest; a root for every distinct side."""
-    words, owner, sides, k = _gather(sets)
+    words, lengths, owner, sides, k = _gather(sets)
     totals = torch.tensor([len(data) for data in sets], device=words.device)
     root, roots = _distinct(sides, torch.zeros_like(owner))
     own, own_roots = _distinct(sides, owner)
-    union, num_nodes = _structure(words, root, len(roots), k)
-    forest = union if len(sets) == 1 else _structure(words, own, len(own_roots), k)[0]
+    union, num_nodes = _structure(words, lengths, root, len(roots), k)
+    forest = union if len(sets) == 1 else _structure(words, lengths, own, len(own_roots), k)[0]
     owners = _owners(forest, owner[own_roots], len(totals))
     if layout is None:
         layout = _cheapest(union, owners, totals)
@@ -84,7 +86,7 @@ def lay_out(sets: Sequence[Sequences], layout: str | None) -> Layout:
             num_nodes,
             layout,
         )
-    return Layout(_batch(words, totals, k), sides.map(lambda p: _padded(p, totals)), num_nodes, layout)
+    return Layout(_batch(words, lengths, totals, k), sides.map(lambda p: _padded(p, totals)), num_nodes, layout)
 
 
 def levels_of_law(law: SequenceDistribution, shares: Tensor, max_nodes: int) -> tuple[list[Level], int]:
@@ -130,8 +132,8 @@ def lanes_at_once(law: SequenceDistribution) -> int:
     return max(1, MAX_CELLS * CELL // max(numbers, CELL * law.batch_shape.numel()))
 
 
-def _gather(sets: Sequence[Sequences]) -> tuple[Tensor, Tensor, Sides, int]:
-    """All words under each other ``(M, T)``, the data set of each ``(M,)``, their sides, and k."""
+def _gather(sets: Sequence[Sequences]) -> tuple[Tensor, Tensor, Tensor, Sides, int]:
+    """All words under each other ``(M, T)``, the length and the data set of each ``(M,)``, their sides, and k."""
     if not sets:
         raise reject("sequences", "at least one data set", "an empty list")
     for data in sets:
@@ -143,11 +145,12 @@ def _gather(sets: Sequence[Sequences]) -> tuple[Tensor, Tensor, Sides, int]:
         kinds = [{name: (p.dtype, p.shape[1:]) for name, p in each.sides.given.items()} for each in (sets[0], data)]
         if kinds[0] != kinds[1]:
             raise reject("sequences", "contexts and inputs of one kind in every data set", repr(data))
-    words = torch.cat([data.fixed_length() for data in sets])
+    words = torch.cat([data.symbols for data in sets])
+    lengths = torch.cat([data.word_lengths for data in sets])
     columns = zip(*(data.sides for data in sets), strict=True)
     sides = Sides(*(None if column[0] is None else torch.cat(column) for column in columns))
     owner = torch.arange(len(sets)).repeat_interleave(torch.tensor([len(data) for data in sets])).to(words.device)
-    return words, owner, sides, sets[0].alphabet_size
+    return words, lengths, owner, sides, sets[0].alphabet_size
 
 
 def _distinct(sides: Sides, owner: Tensor) -> tuple[Tensor, Tensor]:
@@ -167,17 +170,22 @@ def _padded(rows: Tensor, counts: Tensor) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence(list(rows.split(counts.tolist())), batch_first=True)
 
 
-def _structure(words: Tensor, node: Tensor, width: int, k: int) -> tuple[list[Structure], int]:
-    """The distinct prefixes level by level, from ``width`` roots, and their number without the roots."""
-    levels, num_nodes = [Structure(node, width, None, None)], 0
+def _structure(words: Tensor, lengths: Tensor, node: Tensor, width: int, k: int) -> tuple[list[Structure], int]:
+    """The distinct prefixes level by level, from ``width`` roots, and their number without the roots.
+
+    A level that no word reaches has one lane, of no weight.
+    """
+    levels, num_nodes = [Structure(node, lengths > 0, width, None, None)], 0
     for t in range(words.shape[1]):
         code = node * k + words[:, t]
-        present = torch.zeros(width * k, dtype=torch.bool, device=words.device).index_fill_(0, code, True)
-        edges = present.nonzero().squeeze(-1)
-        num_nodes += len(edges)
+        present = torch.zeros(width * k, dtype=torch.bool, device=words.device)
+        present[code[lengths > t]] = True
+        num_nodes += int(present.sum())
         if t + 1 < words.shape[1]:
-            node, width = (present.cumsum(0) - 1)[code], len(edges)
-            levels.append(Structure(node, width, edges // k, edges % k))
+            present[0] |= ~present.any()
+            edges = present.nonzero().squeeze(-1)
+            node, width = (present.cumsum(0) - 1)[code].clamp(min=0), len(edges)
+            levels.append(Structure(node, lengths > t + 1, width, edges // k, edges % k))
     return levels, num_nodes
 
 
@@ -213,7 +221,7 @@ def _owners(forest: list[Structure], owner: Tensor, replicates: int) -> list[Own
 def _union(words: Tensor, owner: Tensor, union: list[Structure], totals: Tensor, k: int) -> list[Level]:
     replicates, levels = len(totals), []
     for t, level in enumerate(union):
-        code = (owner * level.width + level.node) * k + words[:, t]
+        code = ((owner * level.width + level.node) * k + words[:, t])[level.there]
         counts = torch.bincount(code, minlength=replicates * level.width * k).reshape(replicates, level.width, k)
         levels.append(Level(level.parent, level.symbol, _shares(counts, totals)))
     return levels
@@ -226,7 +234,7 @@ def _forest(words: Tensor, forest: list[Structure], owners: list[Owners], totals
         width = int(counts.max())
         above, place = place, torch.arange(level.width, device=owner.device) - (counts.cumsum(0) - counts)[owner]
         lane = owner * width + place  # where each prefix stands in the padded (R, width) level
-        code = lane[level.node] * k + words[:, t]
+        code = (lane[level.node] * k + words[:, t])[level.there]
         weights = torch.bincount(code, minlength=replicates * width * k).reshape(replicates, width, k)
         parent = symbol = None
         if level.parent is not None and level.symbol is not None:
@@ -237,13 +245,12 @@ def _forest(words: Tensor, forest: list[Structure], owners: list[Owners], totals
     return levels
 
 
-def _batch(words: Tensor, totals: Tensor, k: int) -> list[Level]:
+def _batch(words: Tensor, lengths: Tensor, totals: Tensor, k: int) -> list[Level]:
     """One lane per word at every level: nothing is shared and nothing is gathered."""
-    padded = _padded(words, totals)  # (R, N, T)
-    real = torch.arange(padded.shape[1], device=words.device) < totals.unsqueeze(-1)  # (R, N)
+    padded, lengths = _padded(words, totals), _padded(lengths, totals)  # (R, N, T) and (R, N), of no length where none
     levels, last = [], None
-    for symbol in padded.unbind(-1):
-        one_hot = torch.nn.functional.one_hot(symbol, k) * real.unsqueeze(-1)  # (R, N, k)
+    for t, symbol in enumerate(padded.unbind(-1)):
+        one_hot = torch.nn.functional.one_hot(symbol, k) * (lengths > t).unsqueeze(-1)  # (R, N, k)
         levels.append(Level(None, last, _shares(one_hot, totals)))
         last = symbol
     return levels

@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pgm_rnn.distribution import SequenceDistribution
     from pgm_rnn.family import Family
+    from pgm_rnn.prefix_tree import PrefixTree
+    from pgm_rnn.processes import Source
     from pgm_rnn.sequences import Sequences
 
 Data = Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Words: a .csv file, one word a line, or an .npz.")]
 ProcessName = Annotated[str | None, typer.Option("--process", metavar="NAME", help="Such as 'mess3(x=0.1, a=0.8)'.")]
 NumSequences = Annotated[int | None, typer.Option("--num-sequences", "-n", metavar="N", help="Number of words.")]
 Duration = Annotated[int | None, typer.Option("--duration", "-T", metavar="T", help="Symbols in a word.")]
+Context = Annotated[
+    str | None, typer.Option(metavar="0.3,1.2", help="What every word is given: a label, or numbers with a point.")
+]
 
 
 def check_either(argument: str, file: Path | None, process: str | None) -> None:
@@ -64,26 +72,81 @@ def read_words(path: Path, alphabet_size: int | None = None) -> Sequences:
         typer.echo(f"words of different lengths: symbol {words.alphabet_size - 1} stands for END", err=True)
     if alphabet_size is None or alphabet_size == words.alphabet_size:
         return words
-    return Sequences(words.symbols, alphabet_size)
+    return Sequences(words.symbols, alphabet_size, None, *words.sides)
 
 
-def draw_words(family: Family, count: int, duration: int | None, seed: int, prefix: str | None = None) -> Sequences:
-    """Words drawn from a process or a model, all with the same first symbols if a prefix is given."""
+def draw_words(
+    family: Family,
+    count: int,
+    duration: int | None,
+    seed: int,
+    prefix: str | None = None,
+    context: str | None = None,
+) -> Sequences:
+    """Words drawn from a process or a model, all with the same first symbols, and given the same context, if they are.
+
+    Those of a source of words given a context or inputs come with these, drawn too, unless they are given.
+    """
     import torch
 
-    from pgm_rnn.checks import MAX_TABLE_BYTES, check_budget, check_integer
+    from pgm_rnn.checks import MAX_TABLE_BYTES, check_budget, check_duration, check_integer
+    from pgm_rnn.processes import Source
     from pgm_rnn.sequences import Sequences
 
     count, seed = check_integer("num_sequences", count, 1), check_integer("seed", seed, 0)
-    law = family(duration)
-    check_budget("num_sequences", 8 * count * law.duration, MAX_TABLE_BYTES, "bytes of symbols", "draw fewer words")
+    duration = check_duration(duration)
+    check_budget("num_sequences", 8 * count * duration, MAX_TABLE_BYTES, "bytes of symbols", "draw fewer words")
     device = next(iter(family.state_dict().values())).device
     generator = torch.Generator(device).manual_seed(seed)
-    if not prefix:
-        return Sequences(law.sample((count,), generator=generator), law.alphabet_size)
-    first = torch.tensor(parse_prefix(prefix), device=device)
-    rest = law.given(first).sample((count,), generator=generator)
-    return Sequences(torch.cat([first.expand(count, -1), rest], -1), law.alphabet_size)
+    if isinstance(family, Source) and not prefix and context is None:
+        return family.draw(count, duration, generator)
+    own = {} if context is None else {"context": parse_context(context).to(device)}
+    law = family(duration, **own)
+    first = torch.tensor(parse_prefix(prefix) if prefix else [], dtype=torch.long, device=device)
+    rest = (law.given(first) if prefix else law).sample((count,), generator=generator).reshape(count, -1)
+    same = {name: part.expand(count, *part.shape[1:]) for name, part in own.items()}
+    return Sequences(torch.cat([first.expand(count, -1), rest], -1), law.alphabet_size, None, **same)
+
+
+def all_words(source: Source, duration: int | None) -> SequenceDistribution | PrefixTree:
+    """The law of a source, or where its words are given a context or inputs all of them under all of those."""
+    from pgm_rnn.checks import check_duration
+    from pgm_rnn.prefix_tree import PrefixTree
+
+    duration = check_duration(duration)
+    plain = source.conditions(duration) is None
+    return source(duration) if plain else PrefixTree.from_source(source, duration)
+
+
+def widths(data: Sequences | PrefixTree | SequenceDistribution) -> dict[str, int]:
+    """The ``context_dim`` and ``input_dim`` of a model of these: the width of vectors, or the number of labels."""
+    from pgm_rnn.distribution import SequenceDistribution
+
+    sides = {} if isinstance(data, SequenceDistribution) else data.sides.given
+    return {
+        {"context": "context_dim", "inputs": "input_dim"}[name]: (
+            part.shape[-1] if part.dtype.is_floating_point else int(part.max()) + 1
+        )
+        for name, part in sides.items()
+    }
+
+
+def parse_context(text: str) -> Tensor:
+    """One context: an integer is a label, ``(1,)``; numbers separated by commas are a vector, ``(1, D)``.
+
+    >>> parse_context("2"), parse_context("0.3,1.2")
+    (tensor([2]), tensor([[0.3000, 1.2000]], dtype=torch.float64))
+    """
+    import torch
+
+    from pgm_rnn.checks import reject
+
+    try:
+        if text.strip().lstrip("+-").isdecimal():
+            return torch.tensor([int(text)])
+        return torch.tensor([[float(number) for number in text.split(",")]], dtype=torch.double)
+    except (ValueError, RuntimeError):
+        raise reject("context", "a label such as 2, or numbers such as 0.3,1.2", repr(text)) from None
 
 
 def parse_prefix(text: str) -> list[int]:

@@ -9,16 +9,19 @@ import typer
 
 from pgm_rnn.cli.app import Device, Folder, Seed
 from pgm_rnn.cli.inputs import (
+    Context,
     Data,
     Duration,
     NumSequences,
     ProcessName,
+    all_words,
     check_data,
     check_either,
     check_folder,
     check_target,
     draw_words,
     read_words,
+    widths,
 )
 
 ModelFile = Annotated[Path, typer.Argument(metavar="FILE", help="A model file that fit wrote.")]
@@ -39,6 +42,8 @@ def fit(
 ) -> None:
     """Fit a model to words, or to a process: to N words drawn from it, or without -n to all of them, exactly.
 
+    A model of words that come with a context or inputs takes them, unless its own arguments say otherwise.
+
     Example: pgm-rnn fit --process even -T 8 --model 'recurrent(hidden_dim=16)' -o even.safetensors
     """
     import pgm_rnn
@@ -48,14 +53,14 @@ def fit(
 
     check_data(data, process, num_sequences, duration)
     check_target(output)
-    training: pgm_rnn.Sequences | pgm_rnn.SequenceDistribution
+    training: pgm_rnn.Sequences | pgm_rnn.PrefixTree | pgm_rnn.SequenceDistribution
     if data is not None:
         training = read_words(data)
     elif num_sequences is not None:
         training = draw_words(parse(str(process)), num_sequences, duration, seed)
     else:
-        training = parse(str(process))(duration)
-    given = {"alphabet_size": training.alphabet_size, "duration": training.duration}
+        training = all_words(parse(str(process)), duration)
+    given = {"alphabet_size": training.alphabet_size, "duration": training.duration, **widths(training)}
     untrained = build("model", model, MODELS, **given)
     result = pgm_rnn.fit(untrained, training, mode=mode, seed=seed, device=device, progress=True)
     pgm_rnn.save(result.model, output)
@@ -105,6 +110,7 @@ def sample(
     num_sequences: NumSequences = 1,
     duration: Duration = None,
     prefix: Annotated[str | None, typer.Option(metavar="0,1,1", help="First symbols of every word.")] = None,
+    context: Context = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A .csv or .npz file to write.")] = None,
     device: Device = "auto",
     seed: Seed = 0,
@@ -121,7 +127,7 @@ def sample(
     if output is not None:
         check_target(output, (".csv", ".npz"))
     source = pgm_rnn.load(file) if file is not None else parse(str(process))
-    words = draw_words(source.to(resolve_device(device)), num_sequences or 0, duration, seed, prefix)
+    words = draw_words(source.to(resolve_device(device)), num_sequences or 0, duration, seed, prefix, context)
     if output is None:
         typer.echo(words.to_csv(), nl=False)
     else:

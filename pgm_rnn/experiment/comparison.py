@@ -24,9 +24,12 @@ def compare_models(
     paired one. AIC is :math:`2 d - 2 \log L` and BIC is :math:`d \log N - 2 \log L` with d free parameters and the
     log-likelihood of these N words: they mean what they should if the models were fitted to these very words.
 
+    Words may be of different lengths if all models end, and score the end too, or if none does, and all score the words
+    as far as they go; nats per symbol are nats per word over the mean length.
+
     Args:
         models: name -> fitted model without replicates.
-        data: N words of one length.
+        data: N words.
         process: the truth, if it is known: a row of its own, and the exact divergence of every model.
         reference: the model that the others are compared with (default: the best).
 
@@ -62,10 +65,12 @@ def compare_models(
                 f"{family.replicates} replicates",
                 "take model.replicate(r)",
             )
-        if family.alphabet_size != data.alphabet_size:
-            raise reject(
-                f"models[{name!r}]", f"alphabet_size {data.alphabet_size}, as in the data", family.alphabet_size
-            )
+        size = family.read(data).alphabet_size
+        if family.alphabet_size != size:
+            raise reject(f"models[{name!r}]", f"alphabet_size {size}, as in the data", family.alphabet_size)
+    ending = [name for name, family in families.items() if family.ends]
+    if len(ending) not in (0, len(families)):
+        raise reject("models", "models that all end, or none that does", ", ".join(ending) + " that end beside others")
     if reference is not None:
         check_name("reference", reference, families)
     losses = {name: -log_probs(family, data).sum(-1).cpu() for name, family in families.items()}
@@ -73,7 +78,8 @@ def compare_models(
     rows = [_row(name, family, losses, reference or best, data) for name, family in families.items()]
     table = pd.DataFrame(rows).set_index("model").sort_values("nats_per_symbol", kind="stable")
     if process is not None:
-        kl = {name: score(family, process, data.duration).divergence for name, family in families.items()}
+        duration = families["truth"].read(data).duration
+        kl = {name: score(family, process, duration).divergence for name, family in families.items()}
         table.insert(3, "kl_nats_per_word", [kl[name] for name in table.index])
     table.insert(0, "rank", range(1, len(table) + 1))
     return table
@@ -85,15 +91,16 @@ def _mean(losses: Tensor) -> float:
 
 def _row(name: str, family: Family, losses: Mapping[str, Tensor], best: str, data: Sequences) -> dict[str, object]:
     count, own = len(data), losses[name]
-    stored, free = (0, 0) if name == "truth" else count_parameters(family, data.duration)  # the truth is not fitted
-    gaps = (own - losses[best]) / data.duration
+    duration, length = family.read(data).duration, float(data.word_lengths.double().mean())
+    stored, free = (0, 0) if name == "truth" else count_parameters(family, duration)  # the truth is not fitted
+    gaps = (own - losses[best]) / length
     error = float(gaps.std()) / math.sqrt(count) if count > 1 else math.nan
     total = float(own.sum())
     return {
         "model": name,
         "stored": stored,
         "free": free,
-        "nats_per_symbol": _mean(own) / data.duration,
+        "nats_per_symbol": _mean(own) / length,
         "difference_nats_per_symbol": float(gaps.mean()),
         "standard_error_nats_per_symbol": error,
         "aic_nats": 2.0 * free + 2.0 * total,

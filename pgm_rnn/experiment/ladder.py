@@ -9,7 +9,7 @@ from pgm_rnn.checks import InputError
 from pgm_rnn.experiment.comparison import compare_models
 from pgm_rnn.family import Family
 from pgm_rnn.inference import fit
-from pgm_rnn.models import Markov, Recurrent, Tabular
+from pgm_rnn.models import EndSymbol, Markov, Recurrent, Tabular
 from pgm_rnn.progress import progress_bar
 from pgm_rnn.sequences import Sequences
 
@@ -44,10 +44,11 @@ def compare_ladder(
 ) -> pd.DataFrame:
     """Fit every model of the ladder to four fifths of the words, and rank them on the others.
 
-    What a model has to choose (order, pseudocount, stopping) it chooses within its own four fifths.
+    What a model has to choose (order, pseudocount, stopping) it chooses within its own four fifths. Where words differ
+    in length, every model gets an end symbol.
 
     Args:
-        words: N words of one length.
+        words: N words.
         seed: of the split and of the starting points.
         device: where to train.
         progress: show a bar, if there is a terminal.
@@ -55,9 +56,12 @@ def compare_ladder(
     Returns:
         The table of :func:`pgm_rnn.compare_models` on the held-out words, with AIC and BIC of the training words.
     """
-    words.fixed_length()  # words of different lengths end here, before anything is trained
     training, held_out = words.split(HELD_OUT_SHARE, seed)
-    models = ladder(words.alphabet_size, words.duration)
+    if words.is_ragged:
+        inner = ladder(words.alphabet_size + 1, words.duration + 1)
+        models: dict[str, Family] = {name: EndSymbol(model) for name, model in inner.items()}
+    else:
+        models = ladder(words.alphabet_size, words.duration)
     fitted: dict[str, Family] = {}
     with progress_bar("compare", progress) as report:
         for done, (name, model) in enumerate(models.items(), 1):

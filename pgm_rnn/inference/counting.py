@@ -9,30 +9,39 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.inference.result import Fit
+from pgm_rnn.models.ending_law import EndingLaw
+from pgm_rnn.models.endings import CountedEnding
 from pgm_rnn.models.rows import RowsFamily, RowsLaw
 from pgm_rnn.prefix_tree import PrefixTree
 
+Counted = RowsFamily | CountedEnding
+"""Families that are estimated from counts: rows, with or without an ending."""
 
-def count_rows(model: RowsFamily, tree: PrefixTree) -> Tensor:
-    """How often each row was followed by each symbol, ``(M, k)`` or ``(R, M, k)``; shares if the data has no end."""
-    law = rows_law(model, model.logits.detach()[(0,) * len(model.lead)], tree)
+
+def count_rows(model: Counted, tree: PrefixTree) -> Tensor:
+    """How often each row was followed by each outcome, ``(M, n)`` or ``(R, M, n)``; shares if the data has no end.
+
+    Outcomes are the k symbols, or for rows with an ending those that :class:`CountedEnding` tells apart.
+    """
+    first = {name: p.detach()[(0,) * len(model.lead)] for name, p in model.named_parameters()}
+    law = law_with(model, first, tree)
+    assert isinstance(law, RowsLaw | EndingLaw)
     rows = law.rows_along(*tree.roots_and_edges(law)).unsqueeze(-1)
-    weights = torch.cat([level.weights for level in tree.levels], -2)
-    counts = weights.new_zeros(*weights.shape[:-2], *model.logits.shape[-2:])
-    counts = counts.scatter_add(-2, rows.expand_as(weights), weights)
+    outcomes = model.outcomes(tree)
+    counts = outcomes.new_zeros(*outcomes.shape[:-2], model.num_rows, outcomes.shape[-1])
+    counts = counts.scatter_add(-2, rows.expand_as(outcomes), outcomes)
     totals = tree.totals.reshape(*tree.totals.shape, 1, 1)
     return torch.where(torch.isinf(totals), counts, (counts * totals).round())
 
 
-def rows_law(model: RowsFamily, logits: Tensor, tree: PrefixTree) -> RowsLaw:
-    """The law at a tree's duration and sides that has these rows in place of the model's own."""
-    law = functional_call(model, {"logits": logits}, (tree.duration,), tree.sides.given)
-    assert isinstance(law, RowsLaw)
-    return law
+def law_with(model: Counted, parameters: dict[str, Tensor], tree: PrefixTree) -> SequenceDistribution:
+    """The law at a tree's duration and sides that has these parameters in place of the model's own."""
+    return functional_call(model, parameters, (tree.duration,), tree.sides.given)
 
 
-def fit_counting(model: RowsFamily, tree: PrefixTree, split: tuple[PrefixTree, PrefixTree] | None) -> Fit:
+def fit_counting(model: Counted, tree: PrefixTree, split: tuple[PrefixTree, PrefixTree] | None) -> Fit:
     """Set the rows of ``model`` from the counts of ``tree``, with a leading axis R in every field.
 
     If there is a choice of settings, every one is estimated on the first part of ``split`` and judged on the second;
@@ -46,9 +55,10 @@ def fit_counting(model: RowsFamily, tree: PrefixTree, split: tuple[PrefixTree, P
     endless = bool(torch.isinf(tree.totals).any())
     for index in best.unique().tolist():
         setting = {**settings[index], "pseudocount": 0.0} if endless else settings[index]
-        logits = model.estimate(counts, **setting).to(model.logits.dtype)
-        chosen = (best == index).reshape(*model.lead, 1, 1)
-        model.logits.data.copy_(torch.where(chosen, logits, model.logits.data))
+        for name, value in model.estimates(counts, **setting).items():
+            own = model.get_parameter(name).data
+            chosen = (best == index).reshape(*model.lead, *(1,) * (own.ndim - len(model.lead)))
+            own.copy_(torch.where(chosen, value.to(own.dtype), own))
     chosen_settings = [settings[index] for index in best.tolist()]
     fitted = model.adopt(chosen_settings)
     with torch.no_grad():
@@ -59,19 +69,19 @@ def fit_counting(model: RowsFamily, tree: PrefixTree, split: tuple[PrefixTree, P
 
 
 def _best_setting(
-    model: RowsFamily, settings: list[dict[str, Any]], split: tuple[PrefixTree, PrefixTree] | None
+    model: Counted, settings: list[dict[str, Any]], split: tuple[PrefixTree, PrefixTree] | None
 ) -> tuple[Tensor, Tensor | None]:
     """The index of the setting with the lowest held-out loss, ``(R,)`` or ``(1,)``, and all losses ``(R, settings)``.
 
     Without words to choose on it is the last: the highest order, with the largest pseudocount.
     """
     if split is None or len(settings) == 1:
-        return torch.tensor([len(settings) - 1], device=model.logits.device), None
+        return torch.tensor([len(settings) - 1], device=next(model.parameters()).device), None
     part, held_out = split
     counts = count_rows(model, part)
     losses = []
     for setting in settings:
-        law = rows_law(model, model.estimate(counts, **setting), held_out)
+        law = law_with(model, model.estimates(counts, **setting), held_out)
         losses.append(-held_out.expected_log_prob(law).reshape(-1))
     stacked = torch.stack(losses, -1)
     return stacked.argmin(-1), stacked

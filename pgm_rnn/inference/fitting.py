@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeGuard
 
 import torch
+from torch import Tensor
 
 from pgm_rnn.checks import check_integer, check_name, check_seed, reject
 from pgm_rnn.devices import resolve_device
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family
 from pgm_rnn.inference.batches import Batches
-from pgm_rnn.inference.counting import fit_counting
+from pgm_rnn.inference.counting import Counted, fit_counting
 from pgm_rnn.inference.forcing import LIKELIHOODS, MODES, TEACHER_FORCING, TRUE_SHARES
 from pgm_rnn.inference.gradient import fit_gradient
 from pgm_rnn.inference.result import Fit
 from pgm_rnn.inference.sampled import fit_batches
-from pgm_rnn.models.rows import RowsFamily
+from pgm_rnn.models.endings import CountedEnding
+from pgm_rnn.models.predicted_length import PredictedLength
+from pgm_rnn.models.rows import RowsFamily, estimate_rows
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.progress import progress_bar
 from pgm_rnn.sequences import Sequences
@@ -52,8 +56,9 @@ def fit(
     and order of a table where they are None) is chosen on a seeded split of the same words, or on ``validation``.
 
     Args:
-        model: any model of :data:`pgm_rnn.models.MODELS`.
-        data: Sequences, a list of R of them, a PrefixTree, or a law, such as ``process(duration)``.
+        model: any model of :data:`pgm_rnn.models.MODELS`, with or without an ending.
+        data: Sequences, a list of R of them, a PrefixTree, or a law, such as ``process(duration)``. Words of different
+            lengths are learnt with their END by a model that ends, and as far as they go by another.
         validation: words to choose on, in place of a split.
         max_steps: evaluations of a gradient at most (default 2000); counting ignores it.
         restarts: starting points, from seeds of their own; an inner axis, so R results come back.
@@ -85,9 +90,15 @@ def fit(
         raise reject("model", "a model with parameters to learn", type(model).__name__)
     if dtype not in (None, torch.float32, torch.float64):
         raise reject("dtype", "torch.float32, torch.float64 or None", dtype)
-    if check_name("mode", mode, MODES) != TEACHER_FORCING and isinstance(model, RowsFamily):
-        why = "its rows are counted, whatever it is fed"
+    if check_name("mode", mode, MODES) != TEACHER_FORCING and (is_counted(model) or model.ends):
+        why = (
+            "its rows are counted, whatever it is fed" if is_counted(model) else "END is never fed where none was read"
+        )
         raise reject("mode", f"{TEACHER_FORCING!r} for {type(model).__name__}", repr(mode), why)
+    if isinstance(model, PredictedLength):
+        options: Any = {"max_steps": max_steps, "restarts": restarts, "seed": seed, "dtype": dtype}
+        return _fit_given_length(model, data, validation, device=device, progress=progress, **options)
+    data, validation = _read(model, data), _read(model, validation)
     where = next(model.parameters()).device if device is None else resolve_device(device)
     how: Any = {"max_steps": max_steps, "restarts": restarts, "seed": seed}
     if mode in TRUE_SHARES:
@@ -101,13 +112,71 @@ def fit(
         tree = as_tree("data", data, where)
         model = _prepare(model, tree, where, dtype)
         split = _split(data, tree, validation, seed, where) if model.has_choices else None
-        if isinstance(model, RowsFamily):
+        if is_counted(model):
             result = fit_counting(model, tree, split)
         else:
             part, held_out = (tree, None) if split is None else split
             with progress_bar("fit", progress) as report:
                 result = fit_gradient(model, part, held_out, likelihood=LIKELIHOODS[mode], progress=report, **how)
     return result if model.replicates is not None else result.alone()
+
+
+def is_counted(model: Family) -> TypeGuard[Counted]:
+    """Whether the parameters of a model are a function of counts."""
+    return isinstance(model, RowsFamily) or (isinstance(model, CountedEnding) and model.rows is not None)
+
+
+def _read(model: Family, data: Any) -> Any:
+    """Words as the model's laws have them; other kinds of data as they are."""
+    if isinstance(data, Sequences):
+        return model.read(data)
+    if isinstance(data, Sequence) and all(isinstance(part, Sequences) for part in data):
+        return [model.read(part) for part in data]
+    return data
+
+
+def _fit_given_length(model: PredictedLength, data: Data, validation: Data | None, seed: int, **how: Any) -> Fit:
+    """Count the lengths, and fit the inner family to words whose lengths it is told: the two share no parameter.
+
+    Losses are of both together.
+    """
+    data, validation = _told(model, data), None if validation is None else _told(model, validation)
+    result = fit(model.inner, data, validation=validation, seed=seed, **how)
+    where = next(result.model.parameters()).device
+    tree = as_tree("data", data, where)
+    fitted = PredictedLength(result.model, model.max_length, model.remaining)
+    fitted.length_logits.data.copy_(length_law(model, tree))  # of all words, as rows are counted
+    losses, held_out = result.losses + length_loss(model, tree, tree), result.validation_losses
+    if held_out is not None:
+        split = _split(data, tree, validation, seed, where)
+        assert split is not None  # there are losses on held-out words
+        held_out = held_out + length_loss(model, *split)
+    return replace(result, model=fitted, losses=losses, validation_losses=held_out)
+
+
+def _told(model: PredictedLength, data: Data) -> Data:
+    """Any kind of data as the inner family learns it."""
+    if isinstance(data, Sequences):
+        return model.told(data)
+    if isinstance(data, PrefixTree | SequenceDistribution):
+        return model.told_tree(as_tree("data", data, next(model.parameters()).device))
+    if isinstance(data, Sequence) and all(isinstance(part, Sequences) for part in data):
+        return [model.told(part) for part in data]
+    return data
+
+
+def length_law(model: PredictedLength, tree: PrefixTree) -> Tensor:
+    r""":math:`\log P(\tau)` for lengths 1..L from a tree that tells them, ``(*R, L)``, by Krichevsky and Trofimov."""
+    totals = tree.totals.unsqueeze(-1)
+    endless = bool(torch.isinf(totals).any())
+    shares = model.lengths(tree)
+    return estimate_rows(shares, 0.0) if endless else estimate_rows((shares * totals).round(), 0.5)
+
+
+def length_loss(model: PredictedLength, part: PrefixTree, held_out: PrefixTree) -> Tensor:
+    """What the lengths of the second tree cost under the law of those of the first, ``(1,)`` or ``(R, 1)``."""
+    shares, log_p = model.lengths(held_out), length_law(model, part)
+    return -torch.where(shares > 0, shares * log_p, 0.0).sum(-1, keepdim=True)
 
 
 def as_tree(argument: str, data: Data, device: torch.device) -> PrefixTree:

@@ -73,6 +73,11 @@ class EndingLaw(SequenceDistribution):
         first = self._begin(first) if state.t == 0 else self._absorb(first, state.ended)
         return torch.cat([first, self._absorb(below, edges.symbols == self.end)], -2)
 
+    def rows_along(self, state: Ending, edges: Edges) -> Tensor:
+        """The rows that all lanes would read if they had not ended, where the open law reads rows."""
+        assert isinstance(self.open_law, RowsLaw | HaltingLaw)
+        return self.open_law.rows_along(state.open, edges)
+
     def support_size(self) -> int:
         """The words that have ended within T - 1 symbols, and those that have not: ``k + k^2 + ... + k^T``."""
         return table_size(self.end, self.duration)
@@ -115,6 +120,11 @@ class HaltingLaw(SequenceDistribution):
 
     def logits_along(self, state: State, edges: Edges) -> Tensor:
         return split_halting(self.law.logits_along(state, self.without_end(edges)))
+
+    def rows_along(self, state: State, edges: Edges) -> Tensor:
+        """The rows that all lanes read, where the law reads rows."""
+        assert isinstance(self.law, RowsLaw)
+        return self.law.rows_along(state, self.without_end(edges))
 
     def without_end(self, edges: Edges) -> Edges:
         """The edges with some other symbol for END, which leads where no state matters any more."""

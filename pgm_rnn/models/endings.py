@@ -14,6 +14,7 @@ from pgm_rnn.models.ending_law import EndingLaw, HaltingLaw, with_extra_output
 from pgm_rnn.models.markov import Markov
 from pgm_rnn.models.recurrent import Recurrent
 from pgm_rnn.models.rows import RowsFamily, row_offset
+from pgm_rnn.prefix_tree import PrefixTree
 
 
 class EndingFamily(Family):
@@ -83,6 +84,27 @@ class CountedEnding(EndingFamily):
         self.inner = self.rows.adopt(chosen)
         return self
 
+    @property
+    def num_rows(self) -> int:
+        """M, with those of all labels."""
+        assert self.rows is not None
+        return self.rows.num_rows
+
+    def outcomes(self, tree: PrefixTree) -> Tensor:
+        """The weights of a tree's lanes, level by level, in the columns of counts: ``(lanes, k + 2)``."""
+        levels = []
+        for level in tree.levels:
+            weights, going_on = level.weights, torch.zeros_like(level.weights[..., :1])
+            if level.symbol is not None:  # the root cannot end, and other lanes may have ended
+                weights = weights.masked_fill((level.symbol == self.alphabet_size - 1).unsqueeze(-1), 0.0)
+                going_on = weights[..., :-1].sum(-1, keepdim=True)
+            levels.append(torch.cat([weights, going_on], -1))
+        return torch.cat(levels, -2)
+
+    def estimates(self, counts: Tensor, **setting: Any) -> dict[str, Tensor]:
+        """The parameters from counts, by name."""
+        raise NotImplementedError(f"{type(self).__name__} is abstract")
+
     def _estimate(
         self, counts: Tensor, weights: tuple[float, float], pseudocount: float, **setting: Any
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -133,7 +155,7 @@ class EndSymbol(CountedEnding):
 
 
 class BernoulliHalt(CountedEnding):
-    r"""Before each symbol but the first the word ends with probability :math:`\sigma(g(s_t))`: one more, Bernoulli output.
+    r"""Before each symbol but the first the word ends with probability :math:`\sigma(g(s_t))`: an extra output.
 
     Of a network :math:`g = v \cdot h_t + d`, with parameters ``v (H,)`` and ``d ()``; of a table or chain g is a number
     for every row, ``halt (M,)``.
@@ -159,7 +181,7 @@ class BernoulliHalt(CountedEnding):
             self.register_parameter(name, nn.Parameter(like.new_zeros((*self.lead, *size))))
 
     def law(self, duration: int, **sides: Tensor) -> EndingLaw:
-        own = (self._parameters[name] for name in self._own())
+        own = (getattr(self, name) for name in self._own())
         return EndingLaw(HaltingLaw(with_extra_output(self.inner(duration, **sides), *own)))
 
     @torch.no_grad()

@@ -60,7 +60,7 @@ class LengthMixtureLaw(SequenceDistribution):
         return torch.cat([symbols, state.now.unsqueeze(-1)], -1)
 
     def update(self, state: Lengths, symbol: Tensor) -> Lengths:
-        """The posterior after one more symbol; after one that no length allows, or END, it is of no matter, but finite."""
+        """The posterior after one more symbol; where no length allows it, or it is END, some finite one."""
         if not state.longer.shape[-1]:
             return state._replace(now=torch.zeros_like(state.now))
         symbol = symbol.clamp(max=self.alphabet_size - 2).expand(state.now.shape)

@@ -13,7 +13,10 @@ from pgm_rnn.family import Family
 from pgm_rnn.models.ending_law import EndingLaw
 from pgm_rnn.models.endings import EndingFamily
 from pgm_rnn.models.length_mixture import LengthMixtureLaw
+from pgm_rnn.models.length_tree import by_length
+from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.sequences import Sequences
+from pgm_rnn.sides import Sides
 
 
 class PredictedLength(EndingFamily):
@@ -59,27 +62,54 @@ class PredictedLength(EndingFamily):
     def law(self, duration: int) -> EndingLaw:
         lengths = torch.arange(1, self.max_length + 1, device=self.length_logits.device)
         steps = min(duration, self.max_length)
-        inner = self.inner(steps, **self._sides(lengths, steps))
+        inner = self.inner(steps, **self.sides(lengths, steps).given)
         return EndingLaw(LengthMixtureLaw(duration, self.length_logits.log_softmax(-1), inner))
 
-    def _sides(self, lengths: Tensor, steps: int) -> dict[str, Tensor]:
+    def sides(self, lengths: Tensor, steps: int) -> Sides:
         """What the inner family is told of words of these lengths; after their last symbol, nothing new."""
         if not self.remaining:
-            return {"context": lengths - 1}
+            return Sides(context=lengths - 1)
         left = lengths.unsqueeze(-1) - torch.arange(1, steps + 1, device=lengths.device)
-        return {"inputs": left.clamp(min=0)}
+        return Sides(inputs=left.clamp(min=0))
+
+    def lengths(self, tree: PrefixTree) -> Tensor:
+        """The share of each length ``(*R, L)`` in a tree with a root for each of them, as :meth:`sides` tells it."""
+        told = tree.sides.inputs[..., 0] if tree.sides.inputs is not None else tree.sides.context
+        assert told is not None  # trees without sides are no such trees
+        shares = tree.levels[0].weights.sum(-1)
+        return shares.new_zeros(*shares.shape[:-1], self.max_length).scatter_add(-1, told.expand_as(shares), shares)
 
     def told(self, words: Sequences) -> Sequences:
-        """The words as the inner family learns them: given their length, and never further than that.
+        """The words as the inner family learns them: given their length, and as far as they go.
 
         Raises:
-            InputError: if a word is longer than ``max_length``.
+            InputError: if a word is longer than ``max_length``, or has no end.
         """
-        words = words.until_end() if words.alphabet_size == self.alphabet_size else words
-        lengths = words.symbols.new_full((len(words),), words.duration) if words.lengths is None else words.lengths
-        if int(lengths.max()) > self.max_length:
-            raise reject("sequences", f"words of at most {self.max_length} symbols", f"one of {int(lengths.max())}")
-        return Sequences(words.symbols, words.alphabet_size, lengths, **self._sides(lengths, words.duration))
+        ended = self.read(words)
+        if ended.alphabet_size != self.alphabet_size:
+            expected = f"words over {self.alphabet_size - 1} symbols, or over these and END"
+            raise reject("sequences", expected, f"alphabet_size {ended.alphabet_size}")
+        if bool((ended.symbols[:, -1] < self.alphabet_size - 1).any()):
+            raise reject("sequences", "words with END behind them, whose lengths are known", "words without")
+        words = ended.until_end()
+        sides = self.sides(words.word_lengths, words.duration)
+        return Sequences(words.symbols, words.alphabet_size, words.lengths, *sides)
+
+    def told_tree(self, tree: PrefixTree) -> PrefixTree:
+        """The tree of words with END as the inner family learns them: :func:`~pgm_rnn.models.length_tree.by_length`."""
+        if tree.alphabet_size != self.alphabet_size:
+            raise reject("data", f"alphabet_size {self.alphabet_size}, as in the model", tree.alphabet_size)
+        if tree.duration > self.max_length + 1:
+            expected = f"at most {self.max_length + 1} steps, which the longest word and END take"
+            raise reject("data", expected, tree.duration)
+        return by_length(tree, self.sides)
+
+    def read(self, words: Sequences) -> Sequences:
+        ended = super().read(words)
+        longest = int((ended.symbols != self.alphabet_size - 1).cumprod(-1).sum(-1).max())
+        if longest > self.max_length:
+            raise reject("sequences", f"words of at most {self.max_length} symbols", f"one of {longest}")
+        return ended
 
     def configuration(self) -> dict[str, Any]:
         return {"inner": self.inner, "max_length": self.max_length, "remaining": self.remaining}

@@ -14,6 +14,7 @@ from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.edges import Edges
 from pgm_rnn.family import Family
 from pgm_rnn.lanes import State, take_rows
+from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.sides import labels
 
 
@@ -140,6 +141,19 @@ class RowsFamily(Family):
         counts = self.by_label(counts)
         pooled = counts.new_zeros(*counts.shape[:-2], int(rows.max()) + 1, counts.shape[-1]).index_add(-2, rows, counts)
         return estimate_rows(pooled, pseudocount).index_select(-2, rows).flatten(-3, -2)
+
+    @property
+    def num_rows(self) -> int:
+        """M, with those of all labels."""
+        return self.logits.shape[-2]
+
+    def outcomes(self, tree: PrefixTree) -> Tensor:
+        """The weights of a tree's lanes, level by level: ``(lanes, k)``."""
+        return torch.cat([level.weights for level in tree.levels], -2)
+
+    def estimates(self, counts: Tensor, **setting: Any) -> dict[str, Tensor]:
+        """The parameters that :meth:`estimate` gives, by name."""
+        return {"logits": self.estimate(counts, **setting)}
 
     def by_label(self, rows: Tensor) -> Tensor:
         """Rows ``(..., M, k)`` as ``(..., labels, rows of one label, k)``."""
