@@ -208,7 +208,9 @@ def decide(frame: pd.DataFrame) -> Verdict:
     verdicts = [outcome.verdict for outcome in outcomes]
     missing = pd.DataFrame({outcome.process: outcome.missing for outcome in outcomes}).dropna()
     reason = f"Kept on {verdicts.count('kept')} and lost on {verdicts.count('lost')} of {len(PROBED)} processes."
-    if not graph_obeys(frame):
+    if not set(GRAPHS) <= set(frame.loc[frame["kind"] == "graph", "model"]):
+        verdict, reason = "inconclusive", "Not all graphs were traced."
+    elif not graph_obeys(frame):
         verdict, reason = "refuted", "In the traced graph h_t does not separate past from future, or a symbol does."
     elif len(outcomes) < len(PROBED):
         verdict, reason = "inconclusive", f"Only {len(outcomes)} of the three processes were measured."

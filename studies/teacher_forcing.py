@@ -29,7 +29,7 @@ import pandas as pd
 import torch
 
 from pgm_rnn import PrefixTree, SequenceDistribution, Sequences, fit, score
-from pgm_rnn.experiment.costs import exponents, fewest_seconds
+from pgm_rnn.experiment.costs import fewest_seconds
 from pgm_rnn.experiment.intervals import Interval, t_interval
 from pgm_rnn.experiment.measuring import draw_words, loss_curve, training_record
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
@@ -179,16 +179,19 @@ def race(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]:
 # The decision. It stood here before the first standard run, after a smoke run (two processes, two seeds, 200 words).
 # Two things were changed after that smoke run: the fewest words decide and not the most, which favours the claim; and T
 # was lengthened.
+#
+# Part (2) was changed later. It compared exponents of T, and held by 0.21. But all wirings do O(T) work, and their
+# exponents meet as T grows: what differed was the share of calls in short steps. Seconds at the longest T replaced it,
+# with the same outcome. What decoupling is worth depends on the machine: one thread of a CPU sees fewer, larger calls.
 
-MARGIN, STEEPER, MAJORITY, MIN_SEEDS, MIN_ROUNDS, MIN_CONVERGED = 0.05, 0.1, 3, 5, 5, 0.8
+MARGIN, FASTER, MAJORITY, MIN_SEEDS, MIN_ROUNDS, MIN_CONVERGED = 0.05, 1.5, 3, 5, 5, 0.8
 
 RULE = (
     "Two parts. (1) Testing differs from training: for networks trained by teacher forcing on the fewest words, r = "
     "exposure bias / divergence after true pasts, both summed over horizons. A process shows it if the 95 % t-interval "
-    "of r over data seeds lies above 5 %, and lacks it if the interval lies below. (2) Steps decouple: the exponent of "
-    "T in the time of one training step is smaller for the output recurrence that is fed the symbol than for both "
-    "coupled wirings. It holds if both 95 % t-intervals of the difference over rounds lie above 0.1, and fails if one "
-    "lies below.\n"
+    "of r over data seeds lies above 5 %, and lacks it if the interval lies below. (2) Steps decouple: at the longest "
+    "T one training step takes both coupled wirings longer than the output recurrence that is fed the symbol. It holds "
+    "if both 95 % t-intervals, over rounds, of how many times as long lie above 1.5, and fails if one lies below.\n"
     "Supported: at least three of the four processes show it, and (2) holds. Refuted: at least three lack it, or (2) "
     "fails. Inconclusive: anything else; fewer than the four processes, five seeds or five rounds, or fewer than four "
     "fifths of the deciding fits converged.\n"
@@ -202,10 +205,11 @@ def decide(frame: pd.DataFrame) -> Verdict:
     biases = {str(process): t_interval(column.dropna()) for process, column in shares.items()}
     shown = sum(interval.low > MARGIN for interval in biases.values())
     lacking = sum(interval.high < MARGIN for interval in biases.values())
-    steeper = {wiring: t_interval(steepness(frame, wiring)) for wiring in COUPLED}
-    holds = all(interval.low > STEEPER for interval in steeper.values())
-    fails = any(interval.high < STEEPER for interval in steeper.values())
-    missing = what_is_missing(frame, rows, shares)
+    times_as_long = slowdown(frame)
+    slower = {wiring: t_interval(times_as_long[wiring]) for wiring in COUPLED}
+    holds = all(interval.low > FASTER for interval in slower.values())
+    fails = any(interval.high < FASTER for interval in slower.values())
+    missing = what_is_missing(rows, shares, len(times_as_long))
     if missing:
         verdict = "inconclusive"
     elif lacking >= MAJORITY or fails:
@@ -216,7 +220,7 @@ def decide(frame: pd.DataFrame) -> Verdict:
         missing,
         f"Own pasts cost over {MARGIN:.0%} more on {shown} of {len(SOURCES)} processes, less on {lacking}.",
     ]
-    lines.append(f"Steps {'decouple' if holds else 'do not decouple' if fails else 'may decouple'}: {speed(steeper)}.")
+    lines.append(f"Steps {'decouple' if holds else 'do not decouple' if fails else 'may decouple'}: {speed(slower)}.")
     lines += [describe(process, interval, rows) for process, interval in biases.items()]
     value, low, high = t_interval(shares.dropna().mean(axis=1))
     unit = "of the divergence after true pasts"
@@ -229,19 +233,21 @@ def deciding(frame: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["N"] == rows["N"].min()]
 
 
-def steepness(frame: pd.DataFrame, wiring: str) -> pd.Series:
-    """By round, how much larger the exponent of T is for a wiring than for the decoupled one."""
-    slopes = exponents(clocked(frame), "step_seconds", "wiring", "round")
-    return slopes[wiring] - slopes[DECOUPLED]
+def slowdown(frame: pd.DataFrame) -> pd.DataFrame:
+    """By round, how many times as long a step takes each coupled wiring as the decoupled one, at the longest T."""
+    rows = clocked(frame)
+    if rows.empty:
+        return pd.DataFrame(columns=list(COUPLED))
+    seconds = rows[rows["T"] == rows["T"].max()].pivot(index="round", columns="wiring", values="step_seconds")
+    return seconds[list(COUPLED)].div(seconds[DECOUPLED], axis=0)
 
 
-def what_is_missing(frame: pd.DataFrame, rows: pd.DataFrame, shares: pd.DataFrame) -> str:
+def what_is_missing(rows: pd.DataFrame, shares: pd.DataFrame, rounds: int) -> str:
     """Why the rule cannot decide, or nothing."""
     if len(shares.columns) < len(SOURCES):
         return f"Only {len(shares.columns)} of the four processes were measured."
     if len(shares.dropna()) < MIN_SEEDS:
         return f"Only {len(shares.dropna())} data seeds."
-    rounds = frame["round"].nunique()
     if rounds < MIN_ROUNDS:
         return f"Only {rounds} rounds of the clock."
     converged = float(rows["converged"].astype(bool).mean())
@@ -254,11 +260,9 @@ def describe(process: str, bias: Interval, rows: pd.DataFrame) -> str:
     return f"{process}: r = {bias:+.1%}; {forbidden}."
 
 
-def speed(steeper: Mapping[str, Interval]) -> str:
-    parts = [
-        f"{WIRINGS[name].label} {mean:+.2f} [{low:.2f}, {high:.2f}]" for name, (mean, low, high) in steeper.items()
-    ]
-    return f"exponent of T, above that of {WIRINGS[DECOUPLED].label}: {', '.join(parts)}"
+def speed(slower: Mapping[str, Interval]) -> str:
+    parts = [f"{WIRINGS[name].label} {interval:.2g}" for name, interval in slower.items()]
+    return f"times as long as {WIRINGS[DECOUPLED].label}, at the longest T: {', '.join(parts)}"
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -300,8 +304,8 @@ FIGURES = {
     "loss-curves": Figure(
         "Training losses on the process itself, mean over seeds, and the two exact floors. With the true past fed the "
         "floor is H(T). With symbols of the network's own, or with its output vectors, what is fed says nothing of y_t "
-        "and the floor is the sum of the H(y_t). Losses on drawn batches waver about their mean. A scheduled network "
-        "starts out for the lower floor and ends on the upper one.",
+        "and the floor is the sum of the H(y_t). Losses on drawn batches waver about their mean. "
+        "In a scheduled network the share of true symbols falls from 1 to 0.",
         lambda frame: forcing.losses_over_both_floors(trained(frame, "max"), MODES),
     ),
     "step-time": Figure(
