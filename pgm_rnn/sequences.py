@@ -130,9 +130,14 @@ class Sequences:
     def with_end(self) -> Sequences:
         """The words over ``k + 1`` symbols and ``T + 1`` steps, ``k`` being an absorbing END that is also the padding.
 
+        Raises:
+            InputError: if there are inputs, whose number would give the lengths away.
+
         >>> Sequences([[0, 1], [1, 0]], 2, lengths=[2, 1]).with_end().symbols.tolist()
         [[0, 1, 2], [1, 2, 2]]
         """
+        if self.inputs is not None:
+            raise reject("sequences", "words without inputs", f"inputs of shape {tuple(self.inputs.shape)}")
         end = self.alphabet_size
         symbols = torch.cat([self.symbols, self.symbols.new_full((len(self), 1), end)], -1)
         over = torch.arange(self.duration + 1, device=symbols.device) >= self.word_lengths.unsqueeze(-1)

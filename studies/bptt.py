@@ -24,7 +24,6 @@ from pgm_rnn.experiment.costs import exponents, fewest_seconds, passes, peak_byt
 from pgm_rnn.experiment.intervals import t_interval
 from pgm_rnn.experiment.newton import newton_record
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
-from pgm_rnn.family import Family
 from pgm_rnn.inference.bptt import Gradients
 from pgm_rnn.inference.gradient_check import gradient_differences
 from pgm_rnn.models import Recurrent
@@ -149,7 +148,7 @@ def newton(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]
     return rows
 
 
-def random_networks(gain: float, seeds: list[int], T: int) -> Iterator[tuple[Family, Tensor]]:
+def random_networks(gain: float, seeds: list[int], T: int) -> Iterator[tuple[Recurrent, Tensor]]:
     """Random networks, each with a random word."""
     for seed in seeds:
         model, generator = network(2, UNITS, seed)
@@ -157,11 +156,12 @@ def random_networks(gain: float, seeds: list[int], T: int) -> Iterator[tuple[Fam
         yield model, torch.randint(2, (1, T), generator=generator)
 
 
-def trained_networks(name: str, seeds: list[int], T: int) -> Iterator[tuple[Family, Tensor]]:
+def trained_networks(name: str, seeds: list[int], T: int) -> Iterator[tuple[Recurrent, Tensor]]:
     """Networks trained on the process up to T = 8, each with a word of the process."""
     process = PROCESSES[name]()
     untrained = Recurrent(process.alphabet_size, UNITS, replicates=len(seeds))
     model = fit(untrained, process(8), seed=seeds[0], restarts=1).model.double().cpu()
+    assert isinstance(model, Recurrent)  # as it was before
     for r, seed in enumerate(seeds):
         yield model.replicate(r), process(T).sample((1,), generator=torch.Generator().manual_seed(seed))
 

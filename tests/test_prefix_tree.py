@@ -264,7 +264,6 @@ def test_too_many_prefixes_are_refused() -> None:
             r"sequences: expected T=2 and k=2 in every data set, got Sequences\(N=1, T=1, k=2\)",
         ),
         ([Sequences([[0, 1]], 2), Sequences([[0, 1]], 3)], "sequences: expected T=2 and k=2 in every data set"),
-        (Sequences([[0, 1]], 2, lengths=[1]), "sequences: expected words of one length"),
     ],
 )
 def test_bad_data(sequences: list, message: str) -> None:

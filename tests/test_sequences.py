@@ -106,11 +106,18 @@ def test_padding_is_never_looked_at() -> None:
 
 @given(data_sets())
 def test_with_end_is_the_word_and_then_end_for_ever(data: Sequences) -> None:
+    if data.inputs is not None:
+        with pytest.raises(InputError, match=r"^sequences: expected words without inputs"):
+            data.with_end()
+        return
     ended = data.with_end()
     assert (ended.alphabet_size, ended.duration, len(ended)) == (data.alphabet_size + 1, data.duration + 1, len(data))
     lengths = [data.duration] * len(data) if data.lengths is None else data.lengths.tolist()
     for row, word, length in zip(ended.symbols.tolist(), data.symbols.tolist(), lengths, strict=True):
         assert row == word[:length] + [data.alphabet_size] * (data.duration + 1 - length)
+    back = ended.until_end()
+    assert (back.alphabet_size, back.duration) == (data.alphabet_size, data.duration)
+    assert (back.symbols.tolist(), back.word_lengths.tolist()) == (data.symbols.tolist(), lengths)
 
 
 @given(data_sets(), st.floats(0.05, 0.95), st.integers(0, 2**31))

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from pgm_rnn import Sequences, models, processes, stepwise
 from pgm_rnn.experiment.discovery import find_study
+from pgm_rnn.experiment.extrapolation import EXACT
 from pgm_rnn.experiment.table import flatten, to_frame
 
 STUDY = find_study("unfolding")
@@ -171,7 +172,7 @@ def test_the_window_loses_what_it_forgets() -> None:
         for name in ("positions", "excess_by_position_nats", "standard_error_by_position_nats")
     )
     expected = np.where(positions <= 8, 0.0, h[7] - h[positions - 1])
-    exact = positions <= MODULE.EXACT
+    exact = positions <= EXACT
     np.testing.assert_allclose(nats[exact], expected[exact], atol=1e-12)
     assert not errors[exact].any()
     assert (np.abs(nats - expected)[~exact] < 4.5 * errors[~exact]).all()

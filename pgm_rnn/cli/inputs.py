@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pgm_rnn.prefix_tree import PrefixTree
     from pgm_rnn.processes import Source
     from pgm_rnn.sequences import Sequences
+    from pgm_rnn.sides import Sides
 
 Data = Annotated[Path | None, typer.Argument(metavar="[DATA]", help="Words: a .csv file, one word a line, or an .npz.")]
 ProcessName = Annotated[str | None, typer.Option("--process", metavar="NAME", help="Such as 'mess3(x=0.1, a=0.8)'.")]
@@ -23,6 +24,9 @@ NumSequences = Annotated[int | None, typer.Option("--num-sequences", "-n", metav
 Duration = Annotated[int | None, typer.Option("--duration", "-T", metavar="T", help="Symbols in a word.")]
 Context = Annotated[
     str | None, typer.Option(metavar="0.3,1.2", help="What every word is given: a label, or numbers with a point.")
+]
+Inputs = Annotated[
+    Path | None, typer.Option(metavar="X.csv", help="Input words, one a line, or an .npz of words with inputs.")
 ]
 
 
@@ -81,9 +85,10 @@ def draw_words(
     duration: int | None,
     seed: int,
     prefix: str | None = None,
-    context: str | None = None,
+    sides: Sides | None = None,
 ) -> Sequences:
-    """Words drawn from a process or a model, all with the same first symbols, and given the same context, if they are.
+    """Words drawn from a process or a model, all with the same first symbols if a prefix is given: ``count`` of them,
+    or under each of the given sides.
 
     Those of a source of words given a context or inputs come with these, drawn too, unless they are given.
     """
@@ -92,20 +97,47 @@ def draw_words(
     from pgm_rnn.checks import MAX_TABLE_BYTES, check_budget, check_duration, check_integer
     from pgm_rnn.processes import Source
     from pgm_rnn.sequences import Sequences
+    from pgm_rnn.sides import NO_SIDES
 
-    count, seed = check_integer("num_sequences", count, 1), check_integer("seed", seed, 0)
-    duration = check_duration(duration)
-    check_budget("num_sequences", 8 * count * duration, MAX_TABLE_BYTES, "bytes of symbols", "draw fewer words")
+    count, seed, sides = check_integer("num_sequences", count, 1), check_integer("seed", seed, 0), sides or NO_SIDES
+    duration = check_duration(sides.inputs.shape[1] if duration is None and sides.inputs is not None else duration)
+    roots = max((len(part) for part in sides.given.values()), default=1)
+    needed = 8 * roots * count * duration
+    check_budget("num_sequences", needed, MAX_TABLE_BYTES, "bytes of symbols", "draw fewer words")
     device = next(iter(family.state_dict().values())).device
     generator = torch.Generator(device).manual_seed(seed)
-    if isinstance(family, Source) and not prefix and context is None:
+    if isinstance(family, Source) and not prefix and not sides.given:
         return family.draw(count, duration, generator)
-    own = {} if context is None else {"context": parse_context(context).to(device)}
-    law = family(duration, **own)
+    sides = sides.map(lambda part: part.to(device).expand(roots, *part.shape[1:]))
+    law = family(duration, **sides.given)
     first = torch.tensor(parse_prefix(prefix) if prefix else [], dtype=torch.long, device=device)
-    rest = (law.given(first) if prefix else law).sample((count,), generator=generator).reshape(count, -1)
-    same = {name: part.expand(count, *part.shape[1:]) for name, part in own.items()}
-    return Sequences(torch.cat([first.expand(count, -1), rest], -1), law.alphabet_size, None, **same)
+    drawn = (law.given(first) if prefix else law).sample((count,), generator=generator)
+    rest = drawn.reshape(count, roots, -1).transpose(0, 1).flatten(0, 1)
+    symbols = torch.cat([first.expand(len(rest), -1), rest], -1)
+    return Sequences(symbols, law.alphabet_size, None, *sides.map(lambda part: part.repeat_interleave(count, 0)))
+
+
+def read_sides(context: str | None, inputs: Path | None) -> Sides:
+    """What words are given on the command line: one context for all, and input words from a file."""
+    from pgm_rnn.sides import Sides
+
+    return Sides(None if context is None else parse_context(context), None if inputs is None else read_inputs(inputs))
+
+
+def read_inputs(path: Path) -> Tensor:
+    """Input words: labels ``(G, T)``, the lines of a .csv file; or all that the words of an .npz file are given."""
+    from pgm_rnn.checks import reject
+    from pgm_rnn.sequences import Sequences
+
+    words = Sequences.read(path)
+    if path.suffix != ".npz":
+        if words.lengths is not None:
+            lengths = f"{int(words.lengths.min())}..{int(words.lengths.max())}"
+            raise reject("inputs", "input words of one length", f"lengths {lengths} in {path.name}")
+        return words.symbols
+    if words.inputs is None:
+        raise reject("inputs", "a file of words with inputs", f"{path.name}, which has none")
+    return words.inputs
 
 
 def all_words(source: Source, duration: int | None) -> SequenceDistribution | PrefixTree:

@@ -12,6 +12,7 @@ from pgm_rnn.cli.inputs import (
     Context,
     Data,
     Duration,
+    Inputs,
     NumSequences,
     ProcessName,
     all_words,
@@ -20,6 +21,7 @@ from pgm_rnn.cli.inputs import (
     check_folder,
     check_target,
     draw_words,
+    read_sides,
     read_words,
     widths,
 )
@@ -111,11 +113,14 @@ def sample(
     duration: Duration = None,
     prefix: Annotated[str | None, typer.Option(metavar="0,1,1", help="First symbols of every word.")] = None,
     context: Context = None,
+    inputs: Inputs = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A .csv or .npz file to write.")] = None,
     device: Device = "auto",
     seed: Seed = 0,
 ) -> None:
     """Draw words of T symbols from a model or a process; without -o they go to standard output as CSV.
+
+    With --inputs each input word is answered by N words of its length, 1 if -n does not say otherwise.
 
     Example: pgm-rnn sample --process even -n 5 -T 8 --prefix 0,1,1
     """
@@ -127,7 +132,8 @@ def sample(
     if output is not None:
         check_target(output, (".csv", ".npz"))
     source = pgm_rnn.load(file) if file is not None else parse(str(process))
-    words = draw_words(source.to(resolve_device(device)), num_sequences or 0, duration, seed, prefix, context)
+    sides = read_sides(context, inputs)
+    words = draw_words(source.to(resolve_device(device)), num_sequences or 0, duration, seed, prefix, sides)
     if output is None:
         typer.echo(words.to_csv(), nl=False)
     else:

@@ -10,6 +10,7 @@ from pgm_rnn.models.markov import Markov
 from pgm_rnn.models.predicted_length import PredictedLength
 from pgm_rnn.models.recurrent import Recurrent
 from pgm_rnn.models.tabular import Tabular
+from pgm_rnn.models.with_ending import ENDING_NAMES, with_ending
 
 MODELS: dict[str, Callable[..., Family]] = {"tabular": Tabular, "markov": Markov, "recurrent": Recurrent}
 
@@ -21,5 +22,6 @@ ENDINGS: dict[str, Callable[..., Family]] = {
 """Wrappers of a model, which make it one over finite words."""
 
 __all__ = [
-    "ENDINGS", "MODELS", "BernoulliHalt", "EndSymbol", "Markov", "PredictedLength", "Recurrent", "Tabular",
+    "ENDINGS", "ENDING_NAMES", "MODELS", "BernoulliHalt", "EndSymbol", "Markov", "PredictedLength", "Recurrent",
+    "Tabular", "with_ending",
 ]  # fmt: skip

@@ -148,10 +148,14 @@ class EndSymbol(CountedEnding):
         return {"inner.logits": torch.cat([symbols + going_on.unsqueeze(-1), halting.unsqueeze(-1)], -1)}
 
     def parameter_count(self, duration: int) -> ParameterCount:
-        stored = self.inner.parameter_count(duration).stored
+        """Those of the inner family; free are not what only words that go on after END would read."""
+        stored, free = self.inner.parameter_count(duration)
+        k = self.alphabet_size - 1
         if isinstance(self.inner, RowsFamily):
-            return ParameterCount(stored, free_in_rows(self.inner, self.alphabet_size - 1, duration))
-        return self.inner.parameter_count(duration)
+            free = free_in_rows(self.inner, k, duration)
+        elif isinstance(self.inner, Recurrent):
+            free = free_in_network(self.inner, k, duration, free - self.inner.shapes()["U"][0])
+        return ParameterCount(stored, free)
 
 
 class BernoulliHalt(CountedEnding):
@@ -214,11 +218,14 @@ class BernoulliHalt(CountedEnding):
         return self
 
     def parameter_count(self, duration: int) -> ParameterCount:
-        stored = self.inner.parameter_count(duration).stored
-        if isinstance(self.inner, RowsFamily):
-            rows = stored // (self.alphabet_size - 1)
-            return ParameterCount(stored + rows, free_in_rows(self.inner, self.alphabet_size - 1, duration))
-        return self.inner.parameter_count(duration)
+        """Those of the inner family, with one more for every row, or ``H + 1`` more."""
+        stored, free = self.inner.parameter_count(duration)
+        k = self.alphabet_size - 1
+        if isinstance(self.inner, Recurrent):
+            more = self.inner.hidden_dim + 1
+            return ParameterCount(stored + more, free_in_network(self.inner, k, duration, free + more))
+        assert self.rows is not None
+        return ParameterCount(stored + stored // k, free_in_rows(self.rows, k, duration))
 
 
 def free_in_rows(inner: RowsFamily, k: int, duration: int) -> int:
@@ -231,3 +238,14 @@ def free_in_rows(inner: RowsFamily, k: int, duration: int) -> int:
     reached = min(order, duration - 1)
     later = k * (row_offset(k, reached + 1) - 1) if order else int(duration > 1)
     return (inner.context_dim or 1) * (k - 1 + later)
+
+
+def free_in_network(inner: Recurrent, k: int, duration: int, free: int) -> int:
+    """``free``, or less where symbols alone are fed back and nothing else: ``n = 1 + k P`` rows of logits of k symbols
+    and END, P being the clock's period or 1, that differ by a matrix of rank ``r = min(H, k)``, the first without END.
+    """
+    if {"W", "R"} & set(inner.shapes()):
+        return free
+    fed = k * min(inner.clock or 1, duration - 1)
+    rank = min(inner.hidden_dim, k, fed)
+    return min(free, rank * (fed + k - rank) + k - (rank == k))

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from pgm_rnn.checks import check_integer, reject
-from pgm_rnn.family import Family
+from pgm_rnn.family import Family, ParameterCount
 from pgm_rnn.models.ending_law import EndingLaw
 from pgm_rnn.models.endings import EndingFamily
 from pgm_rnn.models.length_mixture import LengthMixtureLaw
 from pgm_rnn.models.length_tree import by_length
+from pgm_rnn.models.recurrent import Recurrent
+from pgm_rnn.models.rows import RowsFamily
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.sequences import Sequences
 from pgm_rnn.sides import Sides
@@ -89,6 +91,8 @@ class PredictedLength(EndingFamily):
         if ended.alphabet_size != self.alphabet_size:
             expected = f"words over {self.alphabet_size - 1} symbols, or over these and END"
             raise reject("sequences", expected, f"alphabet_size {ended.alphabet_size}")
+        if ended.sides.given:
+            raise reject("sequences", "words without context and inputs", ", ".join(ended.sides.given))
         if bool((ended.symbols[:, -1] < self.alphabet_size - 1).any()):
             raise reject("sequences", "words with END behind them, whose lengths are known", "words without")
         words = ended.until_end()
@@ -113,6 +117,19 @@ class PredictedLength(EndingFamily):
 
     def configuration(self) -> dict[str, Any]:
         return {"inner": self.inner, "max_length": self.max_length, "remaining": self.remaining}
+
+    def parameter_count(self, duration: int) -> ParameterCount:
+        r"""Of words that have ended, whatever the duration: ``L`` for the lengths, of which ``L - 1`` are free, and the
+        inner family's. Of a table or chain each length has the rows that its words read; of a network the labels make
+        as many entries of b superfluous as there are rows in U.
+        """
+        inner, lengths = self.inner, range(1, self.max_length + 1)
+        stored, free = inner.parameter_count(self.max_length)
+        if isinstance(inner, RowsFamily):
+            free = sum(inner.parameter_count(length).free // self.max_length for length in lengths)
+        elif isinstance(inner, Recurrent):
+            free -= inner.shapes()["U"][0]
+        return ParameterCount(self.max_length + stored, self.max_length - 1 + free)
 
     @torch.no_grad()
     def reset_parameters(self, seeds: Sequence[int]) -> None:

@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.path import Path
 
-from pgm_rnn.folding import Arc
-from pgm_rnn.graphs import ROWS, Edges, place
+from pgm_rnn.family import Family
+from pgm_rnn.folding import Arc, fold
+from pgm_rnn.graphs import ROWS, Edges, graph_edges, place
+from pgm_rnn.programs import stepwise
 from pgm_rnn.report.figures import OKABE_ITO
 
 COLOURS = {"y": OKABE_ITO["blue"], "h": OKABE_ITO["orange"]}
@@ -91,6 +93,22 @@ def side_by_side(graphs: Sequence[tuple[str, Traced | list[Arc]]]) -> Figure:
             (left + width / 2) / total, 1 - 0.08 / height, title, ha="center", va="top", size=10.5, weight="bold"
         )
         left += width + gap
+    return figure
+
+
+def fold_beside(model: Family, table: Family, duration: int) -> Figure:
+    """A model's traced program folded into the recurrent graph, the same unfolded, and a table's, which does not fold.
+
+    Raises:
+        InputError: if the model's program does not fold.
+    """
+    unfolded = graph_edges(stepwise, model, duration=duration, mediators=True)
+    complete = graph_edges(stepwise, table, duration=duration)
+    titles = ("recurrent", "unfolded: one f", "table: a g for each t")
+    figure = side_by_side(list(zip(titles, (fold(*unfolded), unfolded, complete), strict=True)))
+    arrow = {"arrowstyle": "-|>", "color": OKABE_ITO["grey"], "linewidth": 1.4}
+    figure.axes[0].annotate("", (1.2, 0.5), (0.5, 0.5), arrowprops=arrow, annotation_clip=False)
+    figure.axes[0].text(0.85, 0.56, "unfold", ha="center", va="bottom", size=9, color=OKABE_ITO["grey"])
     return figure
 
 

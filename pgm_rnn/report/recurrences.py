@@ -116,10 +116,10 @@ def power_table(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for cell, mine in _cells(rows):
         first = mine.iloc[0]
-        line = {"stored parameters": int(first["stored_parameters"]), "free": int(first["free_parameters"])}
+        line = cell | {"stored parameters": int(first["stored_parameters"]), "free": int(first["free_parameters"])}
         line |= {"KL (nats/word) [95 %]": f"{t_interval(mine['kl_nats_per_word']):.3g}"}
         line |= {"lowest": mine["kl_nats_per_word"].min(), "exact floor of order 1": first["order1_floor_nats"]}
-        lines.append(cell | line | {"converged": f"{int(mine['converged'].sum())} of {len(mine)}"})
+        lines.append(line | {"converged": f"{int(mine['converged'].sum())} of {len(mine)}"})
     return pd.DataFrame(lines)
 
 
