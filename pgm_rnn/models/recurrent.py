@@ -34,8 +34,8 @@ class Recurrent(Family):
         feedback: what of the output is fed back. ``"symbol"``: :math:`U_{y_t}`; under output recurrence
             :math:`a_{t+1} = b + U_{y_t}` is a law of order 1 whatever H is. ``"vector"``, for output recurrence:
             :math:`a_{t+1} = b + W o_t + U_{y_t}`, which keeps what the k numbers :math:`o_t = c + V h_t` can carry: a
-            hidden recurrence through :math:`W V`, of rank k at most (``"vector-alone"``, without the symbol, is refused:
-            see below). ``"none"``, for hidden recurrence on inputs: given
+            hidden recurrence through :math:`W V`, of rank k at most; ``"vector-alone"``, without the symbol, is refused.
+            ``"none"``, for hidden recurrence on inputs: given
             :math:`x_1 \ldots x_T` the symbols are independent.
         clock: P, if the time index is an input: column :math:`(t - 1) \bmod P` of a matrix is added to :math:`a_t`.
         context_dim: D, the width of a context x or the number of its labels, if there is one for each sequence.
@@ -205,12 +205,12 @@ class Recurrent(Family):
         ``H + 1`` of them have no effect: because of the softmax or, where a vector is fed back, ``k + 1`` because of it
         and ``H - k`` of b, since :math:`h_1` acts through :math:`o_1` alone. Below ``H = k`` that vector idles
         ``H (k - H)`` more, of W. In a cell with gates ``2 H`` of the entries of b, which only the first state has
-        without U, do not matter there. A clock makes as many rows of b superfluous as X has, as many of U if no phase comes
-        twice, and columns of X are idle for phases that do not come.
+        without U, do not matter there. A clock makes as many rows of b superfluous as X has, and as many of U if no
+        phase comes twice; columns of X are idle for phases that do not come.
 
         The symbol alone fed back, without context and inputs, leaves ``n = 1 + k P`` rows of k logits, P being the
-        clock's period or 1, that differ by a matrix of rank ``r = min(H, k - 1)``: at most ``r (n + k - 2 - r) + k - 1``
-        are free, which without a clock is a chain's ``k^2 - 1`` where H is not below ``k - 1``.
+        clock's period or 1, that differ by a matrix of rank ``r = min(H, k - 1)``: at most
+        ``r (n + k - 2 - r) + k - 1`` are free, which without a clock is a chain's ``k^2 - 1`` if ``H >= k - 1``.
         """
         shapes, cell, k, H = self.shapes(), CELLS[self.cell], self.alphabet_size, self.hidden_dim
         stored = sum(math.prod(shape) for shape in shapes.values())

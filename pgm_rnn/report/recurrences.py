@@ -116,7 +116,8 @@ def power_table(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for cell, mine in _cells(rows):
         first = mine.iloc[0]
-        line = cell | {"stored parameters": int(first["stored_parameters"]), "free": int(first["free_parameters"])}
+        counts = {"stored parameters": int(first["stored_parameters"]), "free": int(first["free_parameters"])}
+        line: dict[str, object] = cell | counts
         line |= {"KL (nats/word) [95 %]": f"{t_interval(mine['kl_nats_per_word']):.3g}"}
         line |= {"lowest": mine["kl_nats_per_word"].min(), "exact floor of order 1": first["order1_floor_nats"]}
         lines.append(line | {"converged": f"{int(mine['converged'].sum())} of {len(mine)}"})
