@@ -42,6 +42,8 @@ class FiniteWords(TimeVarying):
         tensor([0.0000, 0.2000, 0.1600, 0.6400], dtype=torch.float64)
     """
 
+    ends = True
+
     def __init__(
         self,
         joint: Tensor | np.ndarray | Sequence[Any],
