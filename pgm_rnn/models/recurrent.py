@@ -34,9 +34,8 @@ class Recurrent(Family):
         feedback: what of the output is fed back. ``"symbol"``: :math:`U_{y_t}`; under output recurrence
             :math:`a_{t+1} = b + U_{y_t}` is a law of order 1 whatever H is. ``"vector"``, for output recurrence:
             :math:`a_{t+1} = b + W o_t + U_{y_t}`, which keeps what the k numbers :math:`o_t = c + V h_t` can carry: a
-            hidden recurrence through :math:`W V`, of rank k at most; ``"vector-alone"``, without the symbol, is refused.
-            ``"none"``, for hidden recurrence on inputs: given
-            :math:`x_1 \ldots x_T` the symbols are independent.
+            hidden recurrence through :math:`W V`, of rank k at most (without the symbol, ``"vector-alone"``, it is
+            refused). ``"none"``, for hidden recurrence on inputs: given them the symbols are independent.
         clock: P, if the time index is an input: column :math:`(t - 1) \bmod P` of a matrix is added to :math:`a_t`.
         context_dim: D, the width of a context x or the number of its labels, if there is one for each sequence.
         context_as: ``"input"``: :math:`x^\top R` is added to :math:`a_t` at every step, so the effective bias of the
