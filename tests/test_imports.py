@@ -21,7 +21,7 @@ CHECKOUT = Path(__file__).parent.parent
 LAYERS = [
     {"checks", "edges", "lanes", "devices", "files", "naming", "progress"}
     | {"sequences", "distribution", "family", "tree_layout", "prefix_tree", "sides"},
-    {"programs", "processes", "models", "graphs", "folding", "summaries"},
+    {"programs", "processes", "models", "graphs", "folding", "summaries", "turing"},
     {"inference", "scoring", "theory", "storage"}
     | {"causal_conditioning", "extrapolation", "exposure", "gradient_flow", "lengths", "mediation", "sharing"},
     {"experiment"},
