@@ -275,6 +275,6 @@ STUDY = Study(
         "Best shared minus best per-step Markov(m): (T - m) I(t; y_t | y_(t-m)..y_(t-1)) for t uniform on m+1..T. It "
         "is zero for every stationary source, and for every chain whose conditionals do not move, stationary or not.",
         "A chain with rows of its own at every t has parameters that grow with T and says nothing of t > T; a clock of "
-        "period P adds (P - 1) H free parameters to the RNN.",
+        "period P < T adds (P - 1) H free parameters to the RNN, and t itself as an input (T - 2) H.",
     ),
 )

@@ -132,7 +132,7 @@ def test_a_network_is_measured_against_its_own_truth(setting: str) -> None:
         assert sum(by_position[3:]) / 2 == pytest.approx(row["unseen_kl_nats_per_symbol"], abs=1e-12)
         assert row["kl_nats_per_word"] > 0
         assert row["converged"] is False
-        assert row["free_parameters"] == 13 + {"clock": (3 - 1) * 2}.get(setting, 0)
+        assert row["free_parameters"] == 13 + {"clock": (3 - 2) * 2}.get(setting, 0)
 
 
 def test_a_network_counts_what_a_chain_cannot() -> None:
