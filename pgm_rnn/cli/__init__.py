@@ -1,4 +1,4 @@
-"""The command line: ``pgm-rnn list | run | report | fit | score | sample | compare``.
+"""The command line: ``pgm-rnn list | run | report | fit | score | sample | compare | turing``.
 
 Only what a verb needs is imported, when it runs, so that help is quick.
 """
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pgm_rnn.cli.app import app
 from pgm_rnn.cli.models import compare, fit, sample, score
 from pgm_rnn.cli.studies import list_names, report, run
+from pgm_rnn.cli.turing import turing
 
 __all__ = ["app", "main"]
 
@@ -20,6 +21,7 @@ app.command("fit")(fit)
 app.command("score")(score)
 app.command("sample")(sample)
 app.command("compare")(compare)
+app.command("turing")(turing)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -66,17 +66,14 @@ def check_folder(path: Path) -> None:
         raise reject("output", "a folder that can be written", repr(str(path)))
 
 
-def read_words(path: Path, alphabet_size: int | None = None) -> Sequences:
-    """Words from a file; those of different lengths get an END, symbol k, after which nothing else comes."""
+def read_words(path: Path, model: Family | None = None) -> Sequences:
+    """Words from a file, over the symbols of a model if one is given, which for its END it need not have."""
     from pgm_rnn.sequences import Sequences
 
     words = Sequences.read(path)
-    if words.lengths is not None and bool((words.lengths < words.duration).any()):
-        words = words.with_end()
-        typer.echo(f"words of different lengths: symbol {words.alphabet_size - 1} stands for END", err=True)
-    if alphabet_size is None or alphabet_size == words.alphabet_size:
+    if model is None or words.alphabet_size == model.alphabet_size:
         return words
-    return Sequences(words.symbols, alphabet_size, None, *words.sides)
+    return Sequences(words.symbols, model.alphabet_size - model.ends, words.lengths, *words.sides)
 
 
 def draw_words(
@@ -88,7 +85,7 @@ def draw_words(
     sides: Sides | None = None,
 ) -> Sequences:
     """Words drawn from a process or a model, all with the same first symbols if a prefix is given: ``count`` of them,
-    or under each of the given sides.
+    or under each of the given sides. Where the family ends, they have END behind at most ``duration`` symbols.
 
     Those of a source of words given a context or inputs come with these, drawn too, unless they are given.
     """
@@ -101,6 +98,7 @@ def draw_words(
 
     count, seed, sides = check_integer("num_sequences", count, 1), check_integer("seed", seed, 0), sides or NO_SIDES
     duration = check_duration(sides.inputs.shape[1] if duration is None and sides.inputs is not None else duration)
+    duration += family.ends
     roots = max((len(part) for part in sides.given.values()), default=1)
     needed = 8 * roots * count * duration
     check_budget("num_sequences", needed, MAX_TABLE_BYTES, "bytes of symbols", "draw fewer words")
@@ -145,7 +143,7 @@ def all_words(source: Source, duration: int | None) -> SequenceDistribution | Pr
     from pgm_rnn.checks import check_duration
     from pgm_rnn.prefix_tree import PrefixTree
 
-    duration = check_duration(duration)
+    duration = check_duration(duration) + source.ends
     plain = source.conditions(duration) is None
     return source(duration) if plain else PrefixTree.from_source(source, duration)
 

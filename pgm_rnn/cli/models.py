@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pgm_rnn.cli.app import Device, Folder, Seed
+from pgm_rnn.cli.endings import build_model, cut_and_tell, parse_source
 from pgm_rnn.cli.inputs import (
     Context,
     Data,
@@ -36,6 +37,9 @@ def fit(
     process: ProcessName = None,
     num_sequences: NumSequences = None,
     duration: Duration = None,
+    ending: Annotated[
+        str | None, typer.Option(metavar="NAME", help="How words end: end-symbol, halt, length or remaining.")
+    ] = None,
     mode: Annotated[
         str, typer.Option(help="What a network is fed: teacher-forcing, free-running, scheduled or output-vector.")
     ] = "teacher-forcing",
@@ -44,26 +48,29 @@ def fit(
 ) -> None:
     """Fit a model to words, or to a process: to N words drawn from it, or without -n to all of them, exactly.
 
-    A model of words that come with a context or inputs takes them, unless its own arguments say otherwise.
+    A model of words that come with a context or inputs takes them, unless its own arguments say otherwise. Lines of
+    different lengths are words that a model with an --ending learns to end, and another as far as they go.
 
     Example: pgm-rnn fit --process even -T 8 --model 'recurrent(hidden_dim=16)' -o even.safetensors
     """
     import pgm_rnn
-    from pgm_rnn.models import MODELS
-    from pgm_rnn.naming import build
-    from pgm_rnn.processes import parse
 
     check_data(data, process, num_sequences, duration)
     check_target(output)
     training: pgm_rnn.Sequences | pgm_rnn.PrefixTree | pgm_rnn.SequenceDistribution
     if data is not None:
-        training = read_words(data)
-    elif num_sequences is not None:
-        training = draw_words(parse(str(process)), num_sequences, duration, seed)
+        training, end = read_words(data), 0
+        if training.is_ragged and ending is None:
+            typer.echo(
+                "words of different lengths are learnt as far as they go; --ending learns their ends too", err=True
+            )
     else:
-        training = all_words(parse(str(process)), duration)
-    given = {"alphabet_size": training.alphabet_size, "duration": training.duration, **widths(training)}
-    untrained = build("model", model, MODELS, **given)
+        source = parse_source(str(process))
+        end = int(source.ends and ending is not None)  # the model brings its own
+        drawn = num_sequences is not None
+        training = draw_words(source, num_sequences or 0, duration, seed) if drawn else all_words(source, duration)
+    k, T = training.alphabet_size - end, training.duration - end
+    untrained = build_model(model, ending, k, T, **widths(training))
     result = pgm_rnn.fit(untrained, training, mode=mode, seed=seed, device=device, progress=True)
     pgm_rnn.save(result.model, output)
     kept = min(int(result.steps), len(result.losses) - 1)
@@ -89,16 +96,16 @@ def score(
     """
     import pgm_rnn
     from pgm_rnn.devices import resolve_device
-    from pgm_rnn.processes import parse
 
     check_data(data, process, num_sequences, duration)
     where = resolve_device(device)
     model = pgm_rnn.load(file).to(where)
     if data is not None:
-        result = pgm_rnn.score(model, read_words(data, model.alphabet_size).to(where))
+        result = pgm_rnn.score(model, read_words(data, model).to(where))
     else:
-        truth = parse(str(process)).to(where)
-        result = pgm_rnn.score(model, truth, duration, num_sequences=num_sequences, seed=seed)
+        truth = parse_source(str(process)).to(where)
+        steps = None if duration is None else duration + truth.ends
+        result = pgm_rnn.score(model, truth, steps, num_sequences=num_sequences, seed=seed)
     for name in ("divergence", "cross_entropy", "entropy", "standard_error"):
         value = getattr(result, name)
         if value is not None:
@@ -114,26 +121,34 @@ def sample(
     prefix: Annotated[str | None, typer.Option(metavar="0,1,1", help="First symbols of every word.")] = None,
     context: Context = None,
     inputs: Inputs = None,
+    ending: Annotated[
+        str | None, typer.Option(metavar="LAW", help="When a process's words end, such as 'geometric(halt=0.1)'.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A .csv or .npz file to write.")] = None,
     device: Device = "auto",
     seed: Seed = 0,
 ) -> None:
     """Draw words of T symbols from a model or a process; without -o they go to standard output as CSV.
 
+    Words that end have at most T; standard error says how many were cut there.
+
     With --inputs each input word is answered by N words of its length, 1 if -n does not say otherwise.
 
     Example: pgm-rnn sample --process even -n 5 -T 8 --prefix 0,1,1
     """
     import pgm_rnn
+    from pgm_rnn.checks import reject
     from pgm_rnn.devices import resolve_device
-    from pgm_rnn.processes import parse
 
     check_either("file", file, process)
+    if file is not None and ending is not None:
+        raise reject("ending", "--process beside it", "a model's file, which has the ending that it was fitted with")
     if output is not None:
         check_target(output, (".csv", ".npz"))
-    source = pgm_rnn.load(file) if file is not None else parse(str(process))
+    source = pgm_rnn.load(file) if file is not None else parse_source(str(process), ending)
     sides = read_sides(context, inputs)
     words = draw_words(source.to(resolve_device(device)), num_sequences or 0, duration, seed, prefix, sides)
+    words = cut_and_tell(words) if source.ends else words
     if output is None:
         typer.echo(words.to_csv(), nl=False)
     else:

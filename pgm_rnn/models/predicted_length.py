@@ -54,7 +54,8 @@ class PredictedLength(EndingFamily):
         wanted = {"context_dim": None, "input_dim": None} | {self._told: self.max_length}
         got = {name: getattr(inner, name) for name in wanted}
         if got != wanted:
-            raise reject("inner", f"{self._told}={max_length} and nothing else from the side", got)
+            expected = f"a family told the length, by {self._told}={self.max_length}, and nothing else"
+            raise reject("inner", expected, f"{type(inner).__name__} with {got}")
         self.length_logits = nn.Parameter(next(inner.parameters()).new_zeros((*self.lead, self.max_length)))
 
     @property

@@ -34,6 +34,7 @@ from pgm_rnn.processes.endings import (
     uniform_length,
 )
 from pgm_rnn.processes.hidden_markov import HiddenMarkovLaw
+from pgm_rnn.processes.length_laws import LENGTH_LAWS
 from pgm_rnn.processes.process import Process
 from pgm_rnn.processes.source import Source
 from pgm_rnn.processes.time_varying import TimeVarying, alternating, cyclostationary, drifting, erratic, settling
@@ -121,11 +122,11 @@ def parse(text: str) -> Source:
 
 
 __all__ = [
-    "CONDITIONAL", "FINITE", "NAMED", "PROCESSES", "SOURCES", "TIME_VARYING", "TRANSDUCERS", "Conditional",
-    "FiniteWords", "HiddenMarkovLaw", "Interpolated", "Mixture", "Process", "Source", "TimeVarying", "Transducer",
-    "alternating", "at_most", "bells", "biased_coin", "bimodal_length", "binary_symmetric", "brackets", "coins",
-    "cyclostationary", "delay", "drifting", "erratic", "even", "geometric_length", "gilbert_elliott", "golden_mean",
-    "grammars", "halting", "markov", "mess3", "nemo", "noisy_random_phase_slip", "parse", "periodic", "preview",
-    "random_machine", "random_markov", "random_transducer", "rrxor", "running_parity", "settling", "shared_coin",
+    "CONDITIONAL", "FINITE", "LENGTH_LAWS", "NAMED", "PROCESSES", "SOURCES", "TIME_VARYING", "TRANSDUCERS",
+    "Conditional", "FiniteWords", "HiddenMarkovLaw", "Interpolated", "Mixture", "Process", "Source", "TimeVarying",
+    "Transducer", "alternating", "at_most", "bells", "biased_coin", "bimodal_length", "binary_symmetric", "brackets",
+    "coins", "cyclostationary", "delay", "drifting", "erratic", "even", "geometric_length", "gilbert_elliott",
+    "golden_mean", "grammars", "halting", "markov", "mess3", "nemo", "noisy_random_phase_slip", "parse", "periodic",
+    "preview", "random_machine", "random_markov", "random_transducer", "rrxor", "running_parity", "settling", "shared_coin",
     "simple_nonunifilar", "sliding_golden_mean", "uniform_length", "zero_one_random",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pgm_rnn.checks import MAX_DURATION, MAX_TABLE_BYTES, as_tensor, check_budget, check_integer, check_number, reject
 from pgm_rnn.processes.hidden_markov import which_table
+from pgm_rnn.processes.length_laws import bimodal, geometric, uniform
 from pgm_rnn.processes.process import Process
 from pgm_rnn.processes.source import ROUNDING, check_probabilities
 from pgm_rnn.processes.time_varying import MAX_HORIZON, TimeVarying, repeating
@@ -145,15 +146,6 @@ def bounded(source: FiniteWords, longest: int | None) -> FiniteWords:
     return source if longest is None else at_most(source, longest)
 
 
-def hazards(probabilities: Tensor) -> Tensor:
-    r""":math:`P(\tau = \ell \mid \tau \ge \ell)` from :math:`P(\tau = \ell)`, :math:`\ell = 1..L`, the last positive.
-
-    >>> hazards(torch.tensor([0.25, 0.25, 0.5]))
-    tensor([0.2500, 0.3333, 1.0000])
-    """
-    return probabilities / probabilities.flip(0).cumsum(0).flip(0)
-
-
 def sticky(repeat: float) -> Process:
     """The stationary binary chain that repeats the last symbol with probability ``repeat``: every word is possible."""
     return Process(repeating(check_number("repeat", repeat, 0, 1, open_ends=True)))
@@ -169,7 +161,7 @@ def geometric_length(halt: float = 0.25, repeat: float = 0.8, longest: int | Non
     >>> geometric_length(halt=0.5).length_law(3)
     tensor([0.0000, 0.5000, 0.2500, 0.1250, 0.1250], dtype=torch.float64)
     """
-    return bounded(halting(sticky(repeat), [check_number("halt", halt, 0, 1, open_ends=True)]), longest)
+    return bounded(halting(sticky(repeat), geometric(halt)), longest)
 
 
 @named
@@ -179,8 +171,7 @@ def uniform_length(longest: int = 8, repeat: float = 0.8) -> FiniteWords:
     >>> uniform_length(longest=4).length_law(4)
     tensor([0.0000, 0.2500, 0.2500, 0.2500, 0.2500, 0.0000], dtype=torch.float64)
     """
-    longest = check_integer("longest", longest, 1, MAX_HORIZON)
-    return halting(sticky(repeat), hazards(torch.ones(longest, dtype=torch.double)))
+    return halting(sticky(repeat), uniform(longest))
 
 
 @named
@@ -192,13 +183,7 @@ def bimodal_length(short: int = 2, long: int = 7, share: float = 0.5, repeat: fl
     tensor([0.0000, 0.1250, 0.2500, 0.1250, 0.0000, 0.0000, 0.1250, 0.2500, 0.1250,
             0.0000], dtype=torch.float64)
     """
-    short = check_integer("short", short, 2)
-    long = check_integer("long", long, short, MAX_HORIZON)
-    share = check_number("share", share, 0, 1, open_ends=True)
-    probabilities = torch.zeros(long + 1, dtype=torch.double)
-    for length, weight in ((short, share), (long, 1 - share)):
-        probabilities[length - 2 : length + 1] += weight * torch.tensor([0.25, 0.5, 0.25], dtype=torch.double)
-    return halting(sticky(repeat), hazards(probabilities))
+    return halting(sticky(repeat), bimodal(short, long, share))
 
 
 @named
