@@ -137,8 +137,7 @@ def measure(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any
         return [row | {"trained_x": json.dumps(seen.flatten().tolist())} for row in rows]
     fitted = train(source, spec, device)
     model = fitted.model.double().cpu()
-    stored, free = model.parameter_count(T)
-    common = {"N": spec.get("N", math.inf), "stored_parameters": stored, "free_parameters": free}
+    common: dict[str, Any] = {"N": spec.get("N", math.inf)}
     if spec["kind"] == "values":
         common |= {"trained_x": json.dumps(trained_values(spec).flatten().tolist())}
         rows = by_value(source, T, lambda x: model(T, **model.relevant(Sides(context=x))))
@@ -147,7 +146,10 @@ def measure(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any
     if spec["kind"] == "limit":
         longer = by_position(source, T, model, spec["longest"], spec["test_words"])
         rows = [row | more for row, more in zip(rows, longer, strict=True)]
-    return [common | row | training_record(fitted, r) for r, row in enumerate(rows)]
+    for r, row in enumerate(rows):
+        stored, free = model.replicate(r).parameter_count(T)
+        row |= {"stored_parameters": stored, "free_parameters": free} | training_record(fitted, r)
+    return [common | row for row in rows]
 
 
 def train(source: Conditional, spec: Mapping[str, Any], device: torch.device) -> Fit:
@@ -260,7 +262,7 @@ def decide(frame: pd.DataFrame) -> Verdict:
     if math.isfinite(lasting.mean):
         word = "holds" if lasting.low > 0 else "fails" if lasting.high < 0 else "is open"
         lines.append(f"Beyond the length trained on, (2) {word}: d = {percent(lasting)}. {by_entry(rows)}")
-    reason = "\n".join(line for line in lines if line)
+    reason = "\n".join(line for line in [*lines, where_it_loses(frame)] if line)
     return Verdict(verdict, *low, "of I(x; y), the lowest of five", RULE, reason)
 
 
@@ -308,6 +310,17 @@ def by_entry(rows: pd.DataFrame) -> str:
     return f"Medians: {'; '.join(parts)}."
 
 
+def where_it_loses(frame: pd.DataFrame) -> str:
+    """The numbers of words at which another way, or another model, captures more than x at every step."""
+    words, lost = frame[frame["kind"] == "words"], []
+    for (process, N), cell in words.groupby(["process", "N"], sort=False):
+        means = cell.groupby("model")["captured_share"].mean()
+        if means.idxmax() != "input":
+            best = f"{means.idxmax()} ({means.max():.0%}, input {means['input']:.0%})"
+            lost.append(f"{process} at N = {N:,.0f}, {best}")
+    return f"On N words another captures most: {'; '.join(lost)}." if lost else ""
+
+
 def percent(interval: Interval) -> str:
     return f"{interval.mean:.1%} [{interval.low:.1%}, {interval.high:.1%}]"
 
@@ -321,7 +334,7 @@ FIGURES = {
         "hidden units; trained on the exact law of words given x. Dots: seeds; lines: medians. Dotted: the 90 % of "
         "the rule. As h_0 the context takes room among the H numbers that the past needs too. What is below -25 % is "
         "drawn on the lower edge.",
-        lambda frame: contexts.share_against_size(frame[frame["kind"] == "limit"], ENOUGH),
+        lambda frame: contexts.captured_shares(frame[frame["kind"] == "limit"], "H", "hidden units H", ENOUGH),
     ),
     "by-position": Figure(
         "KL from the truth given x at every position, trained up to the edge of the shading, at the largest H. Lines: "
@@ -335,9 +348,9 @@ FIGURES = {
         lambda frame: contexts.loss_by_value(frame[frame["kind"] == "values"]),
     ),
     "words": Figure(
-        "The share captured after training on N words, mean over data seeds, and its range. Every label's table is "
-        "counted on its own words alone; the network shares all but R between them.",
-        lambda frame: contexts.share_against_words(frame[frame["kind"] == "words"]),
+        "The share captured after training on N words, at the largest H. Dots: data seeds; lines: medians. Every "
+        "label's table is counted on its own words alone; the network shares all but R between labels.",
+        lambda frame: contexts.captured_shares(frame[frame["kind"] == "words"], "N", "training words N", ENOUGH),
     ),
 }
 

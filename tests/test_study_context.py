@@ -31,7 +31,7 @@ def results(share: float = 0.99, beyond: float = 0.2, seeds: int = 5, **changes:
     made = []
     for seed in range(seeds):
         around = 0.01 * (-1) ** seed
-        row = {"seed": seed, "H": 8, "converged": True}
+        row = {"seed": seed, "H": 8, "N": math.inf, "converged": True}
         for process in MODULE.SOURCES:
             for model in ("none", "input", "initial"):
                 s = {"none": -0.01, "input": share, "initial": share - 0.3}[model] + around
@@ -105,6 +105,17 @@ def test_too_little_is_inconclusive(frame: pd.DataFrame, reason: str) -> None:
     verdict = STUDY.decide(frame)
     assert verdict.verdict == "inconclusive"
     assert reason in verdict.reason
+
+
+def test_cells_that_x_at_every_step_loses_are_named() -> None:
+    """They do not decide."""
+    words = [
+        {"kind": "words", "process": "bells", "N": N, "model": model, "H": 8, "seed": 0, "captured_share": share}
+        for N, model, share in ((100, "input", 0.5), (100, "markov", 0.7), (1000, "input", 0.9), (1000, "markov", 0.8))
+    ]
+    verdict = STUDY.decide(pd.concat([results(), pd.DataFrame(words)], ignore_index=True))
+    assert verdict.verdict == "supported"
+    assert verdict.reason.endswith("another captures most: bells at N = 100, markov (70%, input 50%).")
 
 
 def test_a_smaller_h_does_not_decide() -> None:

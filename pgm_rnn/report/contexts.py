@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pgm_rnn.report.comparison import Contestant
-from pgm_rnn.report.figures import OKABE_ITO, line_with_band, log_axis, panels
+from pgm_rnn.report.figures import OKABE_ITO, log_axis, panels
 from pgm_rnn.report.labels import Label, label_ends
 
 ENTRIES = {
@@ -34,24 +34,24 @@ LOWEST, HIGHEST = 1e-6, 3.0
 """Nats per symbol, or per word; what is below or above is drawn on the edge."""
 
 
-def share_against_size(rows: pd.DataFrame, enough: float) -> Figure:
-    """The share captured against H, a dot per seed and a line through the medians, a panel per source."""
-    sizes = {int(H): place for place, H in enumerate(sorted(rows["H"].unique()))}
+def captured_shares(rows: pd.DataFrame, along: str, name: str, enough: float) -> Figure:
+    """The share captured along the values of a column, a dot per seed and a line through medians, panels by source."""
+    places = {value: place for place, value in enumerate(sorted(rows[along].unique()))}
     figure, grid = panels(list(rows["process"].unique()), columns=2, size=(2.7, 1.9), margin=1.15)
     for axes, (_, mine) in zip(grid, rows.groupby("process", sort=False), strict=True):
         labels = []
-        present = [name for name in ENTRIES if name in set(mine["model"])]
-        for index, name in enumerate(present):
-            fits = mine[mine["model"] == name]
-            place = fits["H"].map(sizes) + 0.09 * (index - (len(present) - 1) / 2)
-            share, colour = fits["captured_share"].clip(lower=LOWEST_SHARE), ENTRIES[name].colour
-            axes.plot(place, share, "o", color=colour, markersize=3, alpha=0.45, markeredgewidth=0, clip_on=False)
+        present = [model for model in ENTRIES if model in set(mine["model"])]
+        for index, model in enumerate(present):
+            fits, entry = mine[mine["model"] == model], ENTRIES[model]
+            place = fits[along].map(places) + 0.09 * (index - (len(present) - 1) / 2)
+            share = fits["captured_share"].clip(lower=LOWEST_SHARE)
+            axes.plot(place, share, "o", color=entry.colour, markersize=3, alpha=0.45, markeredgewidth=0, clip_on=False)
             median = share.groupby(place).median()
-            axes.plot(median.index, median, color=colour, linestyle="--" if ENTRIES[name].dashed else "-")
-            labels.append(Label(ENTRIES[name].label, median.index[-1], float(median.iloc[-1]), colour))
+            axes.plot(median.index, median, color=entry.colour, linestyle="--" if entry.dashed else "-")
+            labels.append(Label(entry.label, median.index[-1], float(median.iloc[-1]), entry.colour))
         axes.axhline(enough, color=OKABE_ITO["black"], linewidth=0.9, linestyle=(0, (1, 1.5)))
-        axes.set_xticks(list(sizes.values()), [str(H) for H in sizes])
-        axes.set(xlim=(-0.35, len(sizes) - 0.65), ylim=(LOWEST_SHARE, 1.05), xlabel="hidden units H")
+        axes.set_xticks(list(places.values()), [f"{value:,.0f}" for value in places])
+        axes.set(xlim=(-0.35, len(places) - 0.65), ylim=(LOWEST_SHARE, 1.05), xlabel=name)
         label_ends(axes, labels)
     _name_first(grid, "share of I(x; y)", 2)
     return figure
@@ -65,7 +65,7 @@ def loss_by_position(rows: pd.DataFrame) -> Figure:
         axes.set_xlim(1, len(worth))
         axes.axvspan(mine["T"].iloc[0] + 0.5, len(worth), color=OKABE_ITO["yellow"], alpha=0.14, linewidth=0)
         axes.plot(range(1, len(worth) + 1), worth, color=OKABE_ITO["black"], linestyle=":")
-        labels = [Label("I(x; yₜ | y₋ₜ)".replace("₋ₜ", "<t"), len(worth), worth[-1], OKABE_ITO["black"])]
+        labels = [Label("I(x; yₜ | y<t)", len(worth), worth[-1], OKABE_ITO["black"])]
         labels += _bands(axes, mine, "kl_by_position_nats")
         log_axis(axes, "y", LOWEST, HIGHEST)
         axes.set_xlabel("position t")
@@ -90,25 +90,6 @@ def loss_by_value(rows: pd.DataFrame) -> Figure:
         axes.set(xlim=(x[0], x[-1]), xlabel="context x")
         label_ends(axes, labels)
     _name_first(grid, "KL (nats per word)", 3)
-    return figure
-
-
-def share_against_words(rows: pd.DataFrame) -> Figure:
-    """The share captured against N, a panel per source."""
-    figure, grid = panels(list(rows["process"].unique()), size=(2.1, 2.1), margin=1.25)
-    for axes, (_, mine) in zip(grid, rows.groupby("process", sort=False), strict=True):
-        labels = []
-        for name, entry in ENTRIES.items():
-            line = mine[mine["model"] == name]
-            if len(line):
-                line = line.assign(share=line["captured_share"].clip(lower=-1.0))
-                line_with_band(axes, line, "N", "share", entry.colour, dashed=entry.dashed)
-                end = line.loc[line["N"] == line["N"].max(), "share"].mean()
-                labels.append(Label(entry.label, line["N"].max(), end, entry.colour))
-        log_axis(axes, "x", 0.8 * mine["N"].min(), 1.25 * mine["N"].max())
-        axes.set(ylim=(-1.0, 1.05), xlabel="training words N", ylabel="")
-        label_ends(axes, labels)
-    _name_first(grid, "share of I(x; y)", 3)
     return figure
 
 
