@@ -21,7 +21,7 @@ from pgm_rnn.cli import app, main
 from pgm_rnn.experiment.study import RunFailed
 
 FAKE = Path(__file__).with_name("fake_study.py")
-VERBS = ("list", "run", "report", "fit", "score", "sample", "compare")
+VERBS = ("list", "run", "report", "fit", "score", "sample", "compare", "turing")
 
 
 class Result:

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 
 def list_names(
-    what: Annotated[str, typer.Argument(metavar="[studies|processes|models]", help="What to list, or all.")] = "all",
+    what: Annotated[
+        str, typer.Argument(metavar="[studies|processes|models|machines]", help="What to list, or all.")
+    ] = "all",
 ) -> None:
-    """List the studies, processes and models there are, with their arguments.
+    """List the studies, processes, models and Turing machines there are, with their arguments.
 
     Example: pgm-rnn list processes
     """
@@ -27,11 +29,13 @@ def list_names(
     from pgm_rnn.models import MODELS
     from pgm_rnn.naming import describe
     from pgm_rnn.processes import NAMED
+    from pgm_rnn.turing import MACHINES, find_machine
 
     kinds = {
         "studies": lambda: [f"{name}: {load_study(path).question}" for name, path in known_studies().items()],
         "processes": lambda: [describe(*entry) for entry in NAMED.items()],
         "models": lambda: [describe(*entry) for entry in MODELS.items()],
+        "machines": lambda: [f"{name}: {find_machine(name).about}" for name in MACHINES],
     }
     if check_name("what", what, ["all", *kinds]) != "all":
         typer.echo("\n".join(kinds[what]()))

@@ -27,8 +27,8 @@ def compile_machine(machine: Machine) -> Net:
     Example:
         >>> from pgm_rnn.turing.machine import INCREMENT, parse_machine
         >>> net = compile_machine(parse_machine(INCREMENT))
-        >>> net.A.shape, net.B.shape, sorted({str(weight) for weight in net.A.flat})[:4]
-        ((51, 51), (51, 4), ['-1', '-1/2', '-1/8', '-11'])
+        >>> net.A.shape, net.B.shape
+        ((51, 51), (51, 4))
     """
     wiring = wire(machine)
     number = {unit: i for i, unit in enumerate(wiring.units)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from pgm_rnn.turing.machine import SHIFT, Machine
@@ -40,3 +41,16 @@ def simulate(machine: Machine, word: str) -> Iterator[Configuration]:
         done = machine.transitions[state, tape.get(head, machine.blank)]
         tape[head] = done.write
         state, head = done.next, head + SHIFT[done.move]
+
+
+def head_positions(machine: Machine, run: Sequence[Configuration]) -> list[int]:
+    """Where the head is at each moment of a run, in squares to the right of where it began.
+
+    Example:
+        >>> from pgm_rnn.turing.machine import INCREMENT, parse_machine
+        >>> machine = parse_machine(INCREMENT)
+        >>> head_positions(machine, [*simulate(machine, "1")])
+        [0, 1, 0, -1, -1]
+    """
+    moves = (machine.transition(moment.state, moment.right[:1] or machine.blank).move for moment in run[:-1])
+    return [*accumulate((SHIFT[move] for move in moves), initial=0)]

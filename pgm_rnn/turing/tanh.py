@@ -120,7 +120,7 @@ def bent(code: Code, q: float, stack: Stack, gain: float, loading: bool) -> floa
 
 
 def one_tanh_run(net: Net, inputs: Iterable[Iterable[int]], gain: float) -> Iterator[np.ndarray]:
-    r"""The saturated-linear network with :math:`(1 + \tanh(g (2z - 1))) / 2` in place of :math:`\sigma(z)` everywhere."""
+    r"""The saturated-linear network with :math:`(1 + \tanh(g (2z - 1))) / 2` for every :math:`\sigma(z)`."""
     A, B, c, s = (array.astype(float) for array in (net.A, net.B, net.c, net.initial))
     yield s
     for u in inputs:
