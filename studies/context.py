@@ -343,8 +343,8 @@ FIGURES = {
     ),
     "by-value": Figure(
         "KL from the words of sliding-golden-mean given x, against x, after training on the few values at the ticks "
-        "on top. Lines: medians over seeds; bands: lowest to highest. A table has an answer at its own values alone; "
-        "the grey line is that of the nearest. Shaded: beyond all that x can be.",
+        "on top. Lines: medians over seeds; bands: lowest to highest. A table has an answer at its own values alone: "
+        "dashed, the exact one of the nearest value. Shaded: beyond all that x can be.",
         lambda frame: contexts.loss_by_value(frame[frame["kind"] == "values"]),
     ),
     "words": Figure(
