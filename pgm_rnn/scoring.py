@@ -20,6 +20,10 @@ from pgm_rnn.sequences import Sequences
 from pgm_rnn.tree_layout import lanes_at_once, states_below
 
 
+ROUNDING = 1e-9
+"""How far an exact loss may be below the exact entropy, for each nat of it."""
+
+
 @dataclass(frozen=True)
 class Score:
     """Nats per word; with replicates every number has a leading axis R.
@@ -128,6 +132,9 @@ def _exact(model: Family, truth: Family, duration: int) -> Score:
     entropies = tree.entropies()
     cross_entropies = -tree.expected_log_probs(model(duration, **model.relevant(tree.sides)))
     divergences = cross_entropies - entropies
+    below = float((-divergences.sum(-1)).max())
+    if below > ROUNDING * max(1.0, float(entropies.sum(-1).max())):
+        raise ArithmeticError(f"the loss is {below:.3g} nats below the entropy, which no law can reach: this is a bug")
     return Score(
         divergence=plain(divergences.sum(-1)),
         cross_entropy=plain(cross_entropies.sum(-1)),

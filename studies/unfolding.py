@@ -94,7 +94,7 @@ class Scale(NamedTuple):
 
 
 SCALES = {
-    "smoke": Scale(("golden-mean", "even", "rrxor"), 2, {4: 1}, 64, {"max_steps": 150, "restarts": 1}),
+    "smoke": Scale(("golden-mean", "rrxor"), 2, {4: 1}, 64, {"max_steps": 100, "restarts": 1}),
     "standard": Scale(SOURCES, 10, {4: 5, 6: 5, 10: 5, 12: 5}, 4096, {"max_steps": 4000, "restarts": 1}),
     "full": Scale(SOURCES, 30, {4: 10, 6: 10, 10: 10, 12: 10, 14: 5}, 16384, {"max_steps": 20000, "restarts": 1}),
 }
@@ -204,7 +204,10 @@ def decide(frame: pd.DataFrame) -> Verdict:
     holds, refuted, unlearned = (outcomes.count(outcome) for outcome in (HOLDS, REFUTED, "not learned"))
     seeds = min((len(trial.unseen) for trial in trials), default=0)
     reason = f"It holds on {holds} of {len(SOURCES)} processes and is refuted for {refuted}; nats per symbol:"
-    if not same_count(frame):
+    counts = counted_parameters(frame)
+    if counts.empty:
+        verdict, reason = "inconclusive", "No parameters were counted."
+    elif counts.nunique() != 1:
         verdict, reason = "refuted", "The network has not as many parameters at every T."
     elif len(trials) - unlearned < len(SOURCES):
         verdict, reason = "inconclusive", f"Only {len(trials) - unlearned} of the nine processes were learned."
@@ -231,7 +234,8 @@ def hold_trials(frame: pd.DataFrame) -> list[Trial]:
 
 
 def hold_trial(process: str, rows: pd.DataFrame) -> Trial:
-    unseen, trained = rows.set_index("seed")["excess_unseen_nats_per_symbol"], rows["excess_trained_nats_per_symbol"]
+    unseen = rows.set_index("seed")["excess_unseen_nats_per_symbol"].dropna()
+    trained = rows["excess_trained_nats_per_symbol"]
     mean, low, high = t_interval(unseen)
     sampling = 2 * float(rows["standard_error_unseen_nats_per_symbol"].mean())  # all seeds have the same words
     interval = Interval(mean, low - sampling, high + sampling)
@@ -253,9 +257,9 @@ def deciding(frame: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["T"] == TRAINED]
 
 
-def same_count(frame: pd.DataFrame) -> bool:
-    counted = frame[(frame["kind"] == "counting") & (frame["model"] == RNN)]
-    return counted["free_parameters"].nunique() == 1
+def counted_parameters(frame: pd.DataFrame) -> pd.Series:
+    """The network's free parameters at every T that was counted."""
+    return frame.loc[(frame["kind"] == "counting") & (frame["model"] == RNN), "free_parameters"]
 
 
 # --------------------------------------------------------------------------------------------------------------------

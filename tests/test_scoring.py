@@ -302,3 +302,11 @@ def test_the_ladder_judges_by_the_words_it_was_fitted_to(monkeypatch: pytest.Mon
         total = score(fitted[name], training).cross_entropy * len(training)
         assert row["aic_nats"] == pytest.approx(2 * row["free"] + 2 * total)
         assert row["bic_nats"] == pytest.approx(math.log(len(training)) * row["free"] + 2 * total)
+
+
+def test_a_loss_below_the_entropy_is_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing reaches it but a mistake, here in the entropies."""
+    entropies = PrefixTree.entropies
+    monkeypatch.setattr(PrefixTree, "entropies", lambda tree: entropies(tree) + 1e-6)
+    with pytest.raises(ArithmeticError, match="nats below the entropy"):
+        score(processes.even(), processes.even(), 4)

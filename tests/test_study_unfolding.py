@@ -121,6 +121,8 @@ def test_sampling_noise_opens_what_seeds_alone_would_decide() -> None:
     ("frame", "reason"),
     [
         (results(GOOD, seeds=4), "Only 4 seeds"),
+        (results(GOOD).query("kind == 'unseen'"), "No parameters were counted"),
+        (results(GOOD).assign(excess_unseen_nats_per_symbol=float("nan")), "Only 0 seeds"),
         (results({"even": 1e-4, "rrxor": 0.3}), "Only 2 of the nine"),
         (results(GOOD, trained=0.002), "Only 0 of the nine processes were learned"),
         (pd.DataFrame([*counted(), *results(GOOD, seeds=1).to_dict("records")]), "Only 1 seeds"),
@@ -213,7 +215,7 @@ def test_figures_and_tables_of_a_tiny_run() -> None:
     assert all(isinstance(figure, Figure) and figure.axes for figure in drawn.values())
     assert len(drawn["graphs"].axes) == 3
     outcomes, refusals = (table for _, table in STUDY.tables(frame))
-    assert list(outcomes["process"]) == ["golden-mean", "even", "rrxor"]
+    assert list(outcomes["process"]) == ["golden-mean", "rrxor"]
     assert set(outcomes["claim"]) == {"not learned"}
     assert len(refusals) == 1
     assert STUDY.decide(frame).verdict == "inconclusive"
