@@ -304,7 +304,7 @@ def by_entry(rows: pd.DataFrame) -> str:
     limit = rows[(rows["kind"] == "limit") & (rows["model"] != "none")]
     median = limit.groupby(["process", "model"])["captured_share_beyond"].median().unstack()
     parts = [
-        f"{process} " + ", ".join(f"{share:.0%} {name}" for name, share in line.items())
+        f"{process} " + ", ".join(f"{contexts.ENTRIES[str(name)].label} {share:.0%}" for name, share in line.items())
         for process, line in median.iterrows()
     ]
     return f"Medians: {'; '.join(parts)}."
@@ -315,9 +315,11 @@ def where_it_loses(frame: pd.DataFrame) -> str:
     words, lost = frame[frame["kind"] == "words"], []
     for (process, N), cell in words.groupby(["process", "N"], sort=False):
         means = cell.groupby("model")["captured_share"].mean()
-        if means.idxmax() != "input":
-            best = f"{means.idxmax()} ({means.max():.0%}, input {means['input']:.0%})"
-            lost.append(f"{process} at N = {N:,.0f}, {best}")
+        best = str(means.idxmax())
+        if best != "input":
+            lost.append(
+                f"{process} at N = {N:,.0f}, {contexts.ENTRIES[best].label} ({means[best]:.0%} to {means['input']:.0%})"
+            )
     return f"On N words another captures most: {'; '.join(lost)}." if lost else ""
 
 

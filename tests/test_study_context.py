@@ -115,7 +115,7 @@ def test_cells_that_x_at_every_step_loses_are_named() -> None:
     ]
     verdict = STUDY.decide(pd.concat([results(), pd.DataFrame(words)], ignore_index=True))
     assert verdict.verdict == "supported"
-    assert verdict.reason.endswith("another captures most: bells at N = 100, markov (70%, input 50%).")
+    assert verdict.reason.endswith("another captures most: bells at N = 100, a chain per x (70% to 50%).")
 
 
 def test_a_smaller_h_does_not_decide() -> None:

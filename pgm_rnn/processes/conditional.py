@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,74 +11,13 @@ from torch import Tensor
 from pgm_rnn.checks import as_tensor, check_integer, check_number, reject
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import ParameterCount
-from pgm_rnn.processes.chains import count_words, stationary_distribution
-from pgm_rnn.processes.hidden_markov import safe_log
+from pgm_rnn.processes.chains import stationary_distribution
+from pgm_rnn.processes.conditional_law import Chains, ConditionalLaw
 from pgm_rnn.processes.process import Process
 from pgm_rnn.processes.source import ROUNDING, Source, check_probabilities
 from pgm_rnn.processes.time_varying import TimeVarying
 from pgm_rnn.processes.zoo import biased_coin, even, golden_mean, named, simple_nonunifilar
 from pgm_rnn.sides import Conditions, Sides, encode, labels
-
-
-class Chains(NamedTuple):
-    """A hidden chain for each of G contexts: ``joint (G, k, S, S)`` and ``initial (G, S)``."""
-
-    joint: Tensor
-    initial: Tensor
-
-
-class Belief(NamedTuple):
-    """What the past says of the hidden state, ``log (*shape, S)``, and whose chain each lane follows, ``root``."""
-
-    log: Tensor
-    root: Tensor
-
-
-class ConditionalLaw(SequenceDistribution):
-    r"""Words of G hidden Markov chains, one for each context: batch shape ``(G,)``.
-
-    With belief :math:`\beta_t(s) = P(s_t = s \mid y_{<t}, x)`, in logarithms,
-
-    .. math:: P(y \mid \beta, x) = \sum_{s, s'} \beta(s) J_y(x)[s, s'], \qquad
-              \beta'(s') \propto \sum_s \beta(s) J_y(x)[s, s'].
-
-    After a forbidden symbol the initial belief stands in: the word's ``-inf`` has been counted.
-    """
-
-    def __init__(self, duration: int, chains: Chains) -> None:
-        super().__init__(chains.joint.shape[1], duration, chains.joint.shape[:1], chains.joint.device)
-        self.joint = chains.joint
-        self.log_joint = safe_log(chains.joint)
-        self.log_emission = safe_log(chains.joint.sum(-1).mT)  # (G, S, k)
-        self.log_initial = safe_log(chains.initial)
-
-    def initial_state(self, shape: Sequence[int]) -> Belief:
-        roots = len(self.joint)
-        own = slice(None) if shape[-1] == roots else slice(1)  # one lane stands for any
-        root = torch.arange(roots, device=self.device)[own]
-        return Belief(self.log_initial[own].expand(*shape, -1), root.expand(*shape))
-
-    def next_logits(self, state: Belief) -> Tensor:
-        return (state.log.unsqueeze(-1) + self.log_emission[state.root]).logsumexp(-2)
-
-    def update(self, state: Belief, symbol: Tensor) -> Belief:
-        root, symbol = torch.broadcast_tensors(state.root, symbol)
-        onward = (state.log.unsqueeze(-1) + self.log_joint[root, symbol]).logsumexp(-2)
-        forbidden = torch.isneginf(onward).all(-1, keepdim=True)
-        onward = torch.where(forbidden, self.log_initial[root], onward)
-        return Belief(onward - onward.logsumexp(-1, keepdim=True), root)
-
-    def mediator(self, state: Belief) -> Tensor:
-        return state.log
-
-    def with_mediator(self, state: Belief, mediator: Tensor) -> Belief:
-        return Belief(mediator, state.root)
-
-    def support_size(self) -> int:
-        """The number of possible words of the context that has most, or ``k^T`` where counting takes too long."""
-        patterns = (self.joint > 0).unique(dim=0)
-        counts = [count_words(pattern.unsqueeze(0), [0] * self.duration) for pattern in patterns]
-        return max(super().support_size() if count is None else count for count in counts)
 
 
 class Conditional(Source):
