@@ -127,6 +127,6 @@ __all__ = [
     "Transducer", "alternating", "at_most", "bells", "biased_coin", "bimodal_length", "binary_symmetric", "brackets",
     "coins", "cyclostationary", "delay", "drifting", "erratic", "even", "geometric_length", "gilbert_elliott",
     "golden_mean", "grammars", "halting", "markov", "mess3", "nemo", "noisy_random_phase_slip", "parse", "periodic",
-    "preview", "random_machine", "random_markov", "random_transducer", "rrxor", "running_parity", "settling", "shared_coin",
-    "simple_nonunifilar", "sliding_golden_mean", "uniform_length", "zero_one_random",
+    "preview", "random_machine", "random_markov", "random_transducer", "rrxor", "running_parity", "settling",
+    "shared_coin", "simple_nonunifilar", "sliding_golden_mean", "uniform_length", "zero_one_random",
 ]  # fmt: skip
