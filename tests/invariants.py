@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -177,15 +177,31 @@ def check_never_nan(family: Family, duration: int) -> None:
             assert all(bool(g.isfinite().all()) for g in gradients if g is not None)
 
 
-def check_gradient_reaches_parameters(family: Family, duration: int) -> None:
-    """Some word's likelihood depends on each single number that the family stores."""
+def check_gradient_reaches_parameters(family: Family, duration: int, idle: Mapping[str, Tensor] | None = None) -> None:
+    """Some word's likelihood depends on each single number that the family stores, but those that are ``idle``."""
     words = all_words(family.alphabet_size, duration)
     log_p = family(duration).log_prob(words)
+    log_p = log_p.masked_fill(log_p.isneginf(), 0.0)
     weights = torch.rand(log_p.shape, dtype=log_p.dtype, generator=torch.Generator().manual_seed(13))
     gradients = torch.autograd.grad((weights * log_p).sum(), list(family.parameters()), allow_unused=True)
     for (name, _), gradient in zip(family.named_parameters(), gradients, strict=True):
         assert gradient is not None, f"no gradient for {name}"
-        assert bool((gradient != 0).all()), f"no gradient for an entry of {name}"
+        silent = (idle or {}).get(name, torch.tensor(False)).expand_as(gradient)
+        assert torch.equal(gradient.abs() < 1e-13, silent), (
+            f"no gradient for an entry of {name}, or one for an idle one"
+        )
+
+
+def check_end_absorbs(family: Family, duration: int) -> None:
+    """No word begins with END, and none goes on after it; words that do neither are possible, of every length."""
+    words, end = all_words(family.alphabet_size, duration), family.alphabet_size - 1
+    ended = words == end
+    sound = ~ended[:, 0] & (ended[:, 1:] | ~ended[:, :-1]).all(-1)
+    log_p = family(duration).log_prob(words)
+    assert bool(log_p[..., ~sound].isneginf().all())
+    for length in range(1, duration):
+        of_length = sound & ((~ended).sum(-1) == length)
+        assert bool(log_p[..., of_length].isfinite().all()), f"no words of length {length}"
 
 
 def check_tabulate(family: Family, duration: int, tolerance: float) -> None:

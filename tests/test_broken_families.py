@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family
-from pgm_rnn.models import Markov, Recurrent
+from pgm_rnn.models import EndSymbol, Markov, Recurrent
 from pgm_rnn.models.cells import Tanh
 from pgm_rnn.models.recurrent_law import RecurrentLaw
 
@@ -33,8 +33,8 @@ class Broken(Family):
         return self.spoil(self.sound(duration))
 
 
-def network(replicates: int | None = None) -> Recurrent:
-    model = Recurrent(2, 3, replicates=replicates).double()
+def network(replicates: int | None = None, symbols: int = 2) -> Recurrent:
+    model = Recurrent(symbols, 3, replicates=replicates).double()
     randomise(model)
     return model
 
@@ -191,6 +191,18 @@ def test_a_gradient_that_is_nan() -> None:
 def test_a_parameter_without_effect() -> None:
     cut = replacing(update=lambda law, own, state, symbol: own(law, state.detach() * 0, symbol))
     caught(inv.check_gradient_reaches_parameters, network(), Broken(network(), cut), 3)
+
+
+def test_an_end_that_does_not_last() -> None:
+    resume = replacing(_absorb=lambda law, own, logits, ended: logits)
+    ended = EndSymbol(network(symbols=3))
+    caught(inv.check_end_absorbs, ended, Broken(ended, resume), 3)
+
+
+def test_an_end_that_never_comes() -> None:
+    deaf = replacing(_absorb=lambda law, own, logits, ended: law._begin(logits))
+    ended = EndSymbol(network(symbols=3))
+    caught(inv.check_end_absorbs, ended, Broken(ended, deaf), 3)
 
 
 def test_a_table_of_another_law() -> None:

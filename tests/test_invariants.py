@@ -9,11 +9,21 @@ import invariants as inv
 import oracles
 import pytest
 import torch
-from families import CASES, FORBIDDING, GRAPHS, LONG, MODEL_ARGUMENTS, PROCESS_ARGUMENTS, Case, model_case
+from families import (
+    CASES,
+    ENDING_CASES,
+    FORBIDDING,
+    GRAPHS,
+    LONG,
+    MODEL_ARGUMENTS,
+    PROCESS_ARGUMENTS,
+    Case,
+    model_case,
+)
 
 import pgm_rnn
 from pgm_rnn.checks import InputError
-from pgm_rnn.models import MODELS
+from pgm_rnn.models import ENDINGS, MODELS
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.processes import PROCESSES, SOURCES
 
@@ -27,6 +37,8 @@ stationary = pytest.mark.parametrize("case", [case for case in CASES if case.is_
 def test_the_list_has_every_family() -> None:
     assert set(PROCESS_ARGUMENTS) == set(SOURCES)
     assert set(MODEL_ARGUMENTS) == set(MODELS)
+    assert {type(case.build()) for case in ENDING_CASES} == set(ENDINGS.values())
+    assert {(case.ending, case.name) for case in ENDING_CASES} >= set(itertools.product(("end-symbol", "halt"), MODELS))
 
 
 def test_the_list_has_every_setting() -> None:
@@ -111,7 +123,13 @@ def test_forbidden_words_stay_consistent(case: Case) -> None:
 
 @pytest.mark.parametrize("case", [c for c in LONG if not c.is_process and c.duration > (c.order or 0)], ids=str)
 def test_gradient_reaches_parameters(case: Case) -> None:
-    inv.check_gradient_reaches_parameters(case.build(), case.duration)
+    family = case.build()
+    inv.check_gradient_reaches_parameters(family, case.duration, case.idle(family))
+
+
+@pytest.mark.parametrize("case", [case for case in ENDING_CASES if case.duration > 1], ids=str)
+def test_end_absorbs(case: Case) -> None:
+    inv.check_end_absorbs(case.build(), case.duration)
 
 
 @every
