@@ -8,7 +8,6 @@ from itertools import islice, repeat
 
 import numpy as np
 
-from pgm_rnn.checks import MAX_TABLE_BYTES, check_budget
 from pgm_rnn.turing.code import Code
 from pgm_rnn.turing.machine import Machine
 from pgm_rnn.turing.net import Net, exact_run
@@ -19,10 +18,7 @@ from pgm_rnn.turing.wiring import LOADING, STEPS, Wiring, wire
 def compile_machine(machine: Machine) -> Net:
     """The network that runs a machine, four of its steps for one step of the machine.
 
-    With Q states and k symbols it has N = 2 Q k + 2 Q + 2 k + 21 units, whatever the input.
-
-    Raises:
-        InputError: for a machine whose matrix would not fit in memory.
+    It is as large as :func:`~pgm_rnn.turing.wiring.size` says, whatever the input.
 
     Example:
         >>> from pgm_rnn.turing.machine import INCREMENT, parse_machine
@@ -33,7 +29,6 @@ def compile_machine(machine: Machine) -> Net:
     wiring = wire(machine)
     number = {unit: i for i, unit in enumerate(wiring.units)}
     N = len(number)
-    check_budget("machine", 8 * N * N, MAX_TABLE_BYTES, "bytes for the weights", "use fewer states or symbols")
     A = zeros(N, N)
     for unit, row in number.items():
         for source, weight in wiring.drive[unit].items():

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from pgm_rnn.checks import check_budget
 from pgm_rnn.turing.code import Code
 from pgm_rnn.turing.machine import Machine, Transition
 
@@ -24,6 +25,9 @@ STEPS = 4
 
 LOADING = "loading"
 """The unit that is 1 while the input is read, in each layer."""
+
+MAX_UNITS = 4096
+"""Larger networks are refused before anything is allocated."""
 
 Weights = Mapping[str, Fraction | int]
 
@@ -56,12 +60,16 @@ class Wiring:
 def wire(machine: Machine) -> Wiring:
     """The wiring of a machine.
 
+    Raises:
+        InputError: for a machine with more than :data:`MAX_UNITS` units.
+
     Example:
         >>> from pgm_rnn.turing.machine import INCREMENT, parse_machine
         >>> wiring = wire(parse_machine(INCREMENT))
         >>> wiring.drive["due right 1"]
         {'sees right 1': 1, 'sees right 2': -1}
     """
+    check_budget("machine", size(machine), MAX_UNITS, "units", "use fewer states or symbols")
     code = Code(machine.alphabet, machine.bits)
     wiring = Wiring(strength=code.base)
     hold(wiring, machine)
@@ -69,6 +77,12 @@ def wire(machine: Machine) -> Wiring:
     decide(wiring, machine)
     act(wiring, machine, code)
     return wiring
+
+
+def size(machine: Machine) -> int:
+    """The number N of units, from the numbers of states and of symbols: ``2 Q k + 2 Q + 2 k + 21``."""
+    Q, k = len(machine.states), len(machine.alphabet)
+    return 2 * Q * k + 2 * Q + 2 * k + 21
 
 
 def hold(wiring: Wiring, machine: Machine) -> None:
