@@ -50,9 +50,11 @@ def divergence_parts(rows: pd.DataFrame, endings: Contestants, inners: Mapping[s
         ticks = []
         for group, (inner, label) in enumerate(inners.items()):
             for place, (name, ending) in enumerate(endings.items()):
+                mine = rows[(rows["process"] == process) & (rows["inner"] == inner) & (rows["ending"] == name)]
+                if mine.empty:
+                    continue
                 height = -(group * (len(endings) + 0.7) + place)
                 ticks.append((height, f"{label}, {ending.label}"))
-                mine = rows[(rows["process"] == process) & (rows["inner"] == inner) & (rows["ending"] == name)]
                 for column, lift, face in (("kl_length_nats", 0.17, ending.colour), ("kl_words_nats", -0.17, "white")):
                     kl = mine[column].clip(lower=NEGLIGIBLE)
                     axes.plot(kl, [height + lift] * len(kl), "o", color=ending.colour, markerfacecolor=face, alpha=0.8)
@@ -69,20 +71,23 @@ def incomplete_by_cut(rows: pd.DataFrame, endings: Contestants, cut: str, margin
     ``incomplete_when_cut``.
     """
     figure, (axes,) = panels([rows["process"].iloc[0]], size=(4.4, 2.6), margin=1.9)
-    shares = np.array([json.loads(text) for text in rows.loc[rows["ending"] == cut, "incomplete_when_cut"]])
-    lengths = np.arange(1, shares.shape[1] + 1)
+    true = np.array(json.loads(rows["true_lengths"].iloc[0]))[1:-1]
+    lengths = 1 + np.flatnonzero(true)  # the source has no words of the others
+    lists = rows.loc[rows["ending"] == cut, "incomplete_when_cut"].map(json.loads)
+    shares = np.array(lists.to_list())[:, lengths - 1]
+    means, usual = shares.mean(0), int(true[lengths - 1].argmax())
     axes.fill_between(lengths, shares.min(0), shares.max(0), color=GREY, alpha=0.2, linewidth=0)
-    axes.plot(lengths, shares.mean(0), "o-", color=GREY)
-    usual = int(np.argmax(json.loads(rows["true_lengths"].iloc[0])[:-1]))
-    axes.plot([usual], [shares[:, usual - 1].mean()], "o", color=GREY, markersize=11, markerfacecolor="none")
-    labels = [Label("no ending, cut at L", lengths[-1], shares[:, -1].mean(), GREY)]
+    axes.plot(lengths, means, "o-", color=GREY)
+    axes.plot(lengths[usual], means[usual], "o", color=GREY, markersize=11, markerfacecolor="none")
+    labels = [Label("no ending, cut at L", lengths[-1], means[-1], GREY)]
     for name, ending in endings.items():
         share = rows.loc[rows["ending"] == name, "incomplete"].mean()
         axes.axhline(share, color=ending.colour)
         labels.append(Label(ending.label, lengths[-1], share, ending.colour))
     axes.axhline(margin, color=BLACK, linewidth=0.9, linestyle=":")
-    axes.set_ylim(0, 1.03)
-    axes.set_xlim(lengths[0], lengths[-1])
+    axes.set_ylim(0, 1.15 * max(shares.max(), margin))
+    axes.set_xlim(lengths[0] - 0.5, lengths[-1])
+    axes.set_xticks(lengths)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set(xlabel="cut after L symbols", ylabel="incomplete words")
     label_ends(axes, labels)
@@ -92,7 +97,7 @@ def incomplete_by_cut(rows: pd.DataFrame, endings: Contestants, cut: str, margin
 def sampled_words(columns: Mapping[str, Sequence[tuple[str, bool]]]) -> Figure:
     """Words as text, a column for each sampler; what is no complete word stands out."""
     height = 0.21 * max(len(words) for words in columns.values())
-    figure, grid = panels(list(columns), columns=len(columns), size=(1.45, height), margin=0.05, left=0.2)
+    figure, grid = panels(list(columns), columns=len(columns), size=(1.15, height), margin=0.15, left=0.2)
     for axes, words in zip(grid, columns.values(), strict=True):
         axes.set_axis_off()
         for row, (text, complete) in enumerate(words):
