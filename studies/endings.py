@@ -100,9 +100,9 @@ SCALES: dict[str, dict[str, Any]] = {
         "settings": {"max_steps": 1_500, "restarts": 2},
     },
     "full": {
-        "sources": SOURCES | {"brackets(depth=5, nest=0.5, longest=12)": 12},
+        "sources": SOURCES | {"brackets(depth=5, nest=0.5, longest=10)": 10},
         "sizes": (100, 1_000, 10_000, None),
-        "seeds": 20,
+        "seeds": 12,
         "settings": {},
     },
 }
