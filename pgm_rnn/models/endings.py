@@ -32,8 +32,6 @@ class EndingFamily(Family):
 
     def __init__(self, inner: Family, alphabet_size: int) -> None:
         super().__init__(alphabet_size, inner.replicates)
-        if inner.ends:
-            raise reject("inner", "a family without an ending of its own", type(inner).__name__)
         self.inner = inner
 
     @property
@@ -59,6 +57,13 @@ class EndingFamily(Family):
     @property
     def has_choices(self) -> bool:
         return self.inner.has_choices
+
+
+def check_inner(inner: object) -> Family:
+    """``inner``, if it is a family that has no ending yet."""
+    if not isinstance(inner, Family) or inner.ends:
+        raise reject("inner", "a family without an ending of its own", type(inner).__name__)
+    return inner
 
 
 class CountedEnding(EndingFamily):
@@ -134,7 +139,7 @@ class EndSymbol(CountedEnding):
     """
 
     def __init__(self, inner: Family) -> None:
-        if inner.alphabet_size < 3:
+        if check_inner(inner).alphabet_size < 3:
             raise reject("inner", "at least 2 symbols and END", f"alphabet_size {inner.alphabet_size}")
         super().__init__(inner, inner.alphabet_size)
 
@@ -176,7 +181,7 @@ class BernoulliHalt(CountedEnding):
     """
 
     def __init__(self, inner: Family) -> None:
-        if not isinstance(inner, RowsFamily | Recurrent):
+        if not isinstance(check_inner(inner), RowsFamily | Recurrent):
             raise reject("inner", "a Tabular, Markov or Recurrent family", type(inner).__name__)
         super().__init__(inner, inner.alphabet_size + 1)
         like = next(inner.parameters())

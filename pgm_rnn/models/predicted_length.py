@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pgm_rnn.checks import check_integer, reject
 from pgm_rnn.family import Family, ParameterCount
 from pgm_rnn.models.ending_law import EndingLaw
-from pgm_rnn.models.endings import EndingFamily
+from pgm_rnn.models.endings import EndingFamily, check_inner
 from pgm_rnn.models.length_mixture import LengthMixtureLaw
 from pgm_rnn.models.length_tree import by_length
 from pgm_rnn.models.recurrent import Recurrent
@@ -48,7 +48,7 @@ class PredictedLength(EndingFamily):
     """
 
     def __init__(self, inner: Family, max_length: int, remaining: bool = False) -> None:
-        super().__init__(inner, inner.alphabet_size + 1)
+        super().__init__(inner, check_inner(inner).alphabet_size + 1)
         self.max_length = check_integer("max_length", max_length, 1)
         self.remaining = bool(remaining)
         wanted = {"context_dim": None, "input_dim": None} | {self._told: self.max_length}
