@@ -51,7 +51,7 @@ def turing(
     last = moments[-1].machine
     if last.state not in found.halting:
         raise RunFailed(f"{found.name} does not halt within {max_steps:,} steps; --max-steps gives it more")
-    typer.echo(f"halted     in state {last.state} after {len(moments) - 1:,} steps, the network's tape equal at each")
+    typer.echo(f"halted     in state {last.state} at step {len(moments) - 1:,}, the network's tape equal at each")
     typer.echo(f"tape       {last.left + last.right or '(blank)'}")
 
 
