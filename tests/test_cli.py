@@ -19,6 +19,7 @@ from stored import finished
 from pgm_rnn import Sequences, load, processes
 from pgm_rnn.cli import app, main
 from pgm_rnn.experiment.study import RunFailed
+from pgm_rnn.models import BernoulliHalt, EndSymbol, PredictedLength
 
 FAKE = Path(__file__).with_name("fake_study.py")
 VERBS = ("list", "run", "report", "fit", "score", "sample", "compare", "turing")
@@ -120,14 +121,73 @@ def test_compare_ranks_the_ladder(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert all(name in said.out for name in ("iid", "markov", "rnn-4", "rnn-16", "table"))
 
 
-def test_words_of_different_lengths_get_an_end(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    ragged = tmp_path / "ragged.csv"
-    ragged.write_text("0,1,1\n1,0\n" * 20)
-    said = Result(capsys, "fit", ragged, "--model", "tabular", "-o", tmp_path / "m")
-    assert said.code == 0
-    assert "symbol 2 stands for END" in said.err
-    assert load(tmp_path / "m").configuration()["alphabet_size"] == 3
-    assert Result(capsys, "score", tmp_path / "m", ragged).code == 0
+@pytest.fixture
+def ragged(tmp_path: Path) -> Path:
+    """Forty words of two or three symbols."""
+    path = tmp_path / "ragged.csv"
+    path.write_text("0,1,1\n1,0\n" * 20)
+    return path
+
+
+def number(said: str, name: str) -> float:
+    found = re.search(rf"{name} +(\S+)", said)
+    assert found is not None
+    return float(found[1])
+
+
+ENDED = {
+    "end-symbol": ("markov(order=2, pseudocount=0)", EndSymbol),
+    "halt": ("markov(order=2, pseudocount=0)", BernoulliHalt),
+    "length": ("markov(order=2)", PredictedLength),
+    "remaining": ("recurrent(hidden_dim=3)", PredictedLength),
+}
+
+
+@pytest.mark.parametrize("ending", ENDED)
+def test_words_of_different_lengths_and_their_ends(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, ragged: Path, ending: str
+) -> None:
+    model, kind = ENDED[ending]
+    fitted = Result(capsys, "fit", ragged, "--model", model, "--ending", ending, "-o", tmp_path / "m")
+    assert (fitted.code, fitted.err) == (0, "")
+    assert type(load(tmp_path / "m")) is kind
+    said = Result(capsys, "score", tmp_path / "m", ragged).out
+    assert number(said, "cross_entropy_nats_per_word") == pytest.approx(np.log(2), abs=0.1)
+    drawn = Result(capsys, "sample", tmp_path / "m", "-n", "50", "-T", "6")
+    assert drawn.err == "0 of 50 words had not ended after 6 symbols, and are cut there\n"
+    assert {len(line.split(",")) for line in drawn.out.splitlines()} <= {1, 2, 3}
+    begun = Result(capsys, "sample", tmp_path / "m", "-n", "5", "-T", "6", "--prefix", "1")
+    assert all(line.startswith("1") for line in begun.out.splitlines())
+    assert Result(capsys, "sample", tmp_path / "m", "-n", "50", "-T", "2", "-o", tmp_path / "x.npz").code == 0
+    assert Sequences.read(tmp_path / "x.npz").symbols.shape == (50, 2)
+
+
+def test_without_an_ending_words_go_as_far_as_they_go(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, ragged: Path
+) -> None:
+    said = Result(capsys, "fit", ragged, "--model", "tabular(pseudocount=0)", "-o", tmp_path / "m")
+    assert "as far as they go; --ending learns their ends too" in said.err
+    assert number(said.out, "training") == pytest.approx(np.log(2), abs=1e-6)  # the first symbol tells the others
+    assert number(Result(capsys, "score", tmp_path / "m", ragged).out, "cross_entropy_nats_per_word") > 0.69
+    compared = Result(capsys, "compare", ragged, "--output", tmp_path)
+    assert compared.code == 0
+    assert "markov" in compared.out
+
+
+def test_processes_whose_words_end(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    drawn = Result(
+        capsys, "sample", "--process", "golden-mean", "--ending", "geometric(halt=0.5)", "-n", "400", "-T", "3"
+    )
+    lengths = np.array([len(line.split(",")) for line in drawn.out.splitlines()])
+    assert abs(float((lengths == 1).mean()) - 0.5) < 0.1
+    cut = re.match(r"(\d+) of 400 words had not ended after 3 symbols", drawn.err)
+    assert cut is not None
+    assert abs(int(cut[1]) / 400 - 0.125) < 0.06
+    fit = ("fit", "--process", "uniform-length(longest=3)", "-T", "3", "--model", "tabular", "--ending")
+    for ending in ("end-symbol", "halt", "length"):
+        assert Result(capsys, *fit, ending, "-o", tmp_path / "m").code == 0
+        said = Result(capsys, "score", tmp_path / "m", "--process", "uniform-length(longest=3)", "-T", "3").out
+        assert number(said, "divergence_nats_per_word") == pytest.approx(0.0, abs=1e-9)
 
 
 SAMPLE = ("sample", "--process", "even")
@@ -178,6 +238,18 @@ FIT = ("fit", "--process", "even", "-T", "4", "-o", "model")
         (("fit", "text.csv", "-o", "m", "--model", "tabular"), "integer symbols separated by commas"),
         (("fit", "empty.csv", "-o", "m", "--model", "tabular"), "at least one word"),
         (("fit", "--process", "random-markov", "-T", "20", "-o", "m", "--model", "tabular"), "use a Markov"),
+        (
+            (*FIT, "--model", "markov(order=1)", "--ending", "hal"),
+            "ending: expected one of end-symbol, halt, length, r",
+        ),
+        ((*FIT, "--model", "markov(order=1)", "--ending", "remaining"), "inner: expected a family told the length"),
+        (("sample", "m", "--ending", "geometric", "-T", "3"), "ending: expected --process beside it"),
+        ((*SAMPLE, "--ending", "geometri", "-T", "3"), "ending: expected one of bimodal, geometric, uniform"),
+        ((*SAMPLE, "--ending", "geometric(halt=2)", "-T", "3"), "halt: expected a number in (0, 1), got 2"),
+        (
+            ("sample", "--process", "brackets", "--ending", "uniform", "-T", "3"),
+            "process: expected a stationary process",
+        ),
         (("score", "words.csv", "words.csv"), "path: expected a model file written by save"),
         (("score", "absent", "--process", "even", "-T", "3"), "path: expected a model file"),
         (("compare", "absent.csv"), "data: expected a file"),
