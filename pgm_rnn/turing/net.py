@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,10 @@ def exact_run(net: Net, inputs: Iterable[Iterable[int]]) -> Iterator[np.ndarray]
         yield np.array([Fraction(value, denominator) for value in state], dtype=object)
 
 
-def float_run(net: Net, inputs: Iterable[Iterable[int]], dtype: type[np.floating]) -> Iterator[np.ndarray]:
+def float_run(net: Net, inputs: Iterable[Iterable[int]], dtype: npt.DTypeLike) -> Iterator[np.ndarray]:
     """The same states in floating point: weights, products and sums are rounded as ``dtype`` rounds."""
     A, B, c, state = (array.astype(dtype) for array in (net.A, net.B, net.c, net.initial))
     yield state
     for u in inputs:
-        state = np.clip(A @ state + B @ np.array([*u], dtype=dtype) + c, dtype(0), dtype(1))
+        state = np.clip(A @ state + B @ np.array([*u], dtype=dtype) + c, 0, 1)
         yield state

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pgm_rnn.turing.code import Code
 from pgm_rnn.turing.compiler import Layout, compile_machine
@@ -82,7 +83,7 @@ def earliest_wrong(machine: Machine, word: str, bits: int, max_steps: int) -> in
     return None
 
 
-def measure(machine: Machine, word: str, dtype: type[np.floating], max_steps: int) -> Boundary:
+def measure(machine: Machine, word: str, dtype: npt.DTypeLike, max_steps: int) -> Boundary:
     """The boundary of a network that runs in floating point, beside the same network in exact numbers.
 
     Example:

@@ -1,0 +1,429 @@
+"""A recurrent network that runs a Turing machine: what it can compute, and what its digits let it compute.
+
+The lecture's strongest claim: "a recurrent network of finite size can compute any function that a Turing machine can".
+Siegelmann and Sontag proved it with a trick that fits on a page. Half of the tape is a stack, a stack is a number in
+base 4 with the digits 1 and 3, and pushing, popping and reading the top are linear maps and clamps. Here the trick is a
+compiler (``pgm_rnn/turing``; ``docs/turing.md`` derives it): a machine goes in, and out come A, B, c and a state to
+begin with, of the network  s_(t+1) = sigma(A s_t + B u_t + c)  with  sigma(z) = min(max(z, 0), 1).
+
+Three things are done with it.
+
+* In exact rational numbers it runs beside the machine itself, and every step is compared. That is an identity: it
+  follows from the construction, and no data could change it. The comparison is a check of the construction.
+* In floating point the same weights compute only what their digits hold. When that ends is *predicted* first, from the
+  machine alone, and measured then. The same with tanh units, whose gain takes the part of the digits.
+* The other half of the claim: a network whose only recurrence is from its output cannot do it. For each machine, two
+  moments that show the same output and go on differently.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure as Drawing
+
+from pgm_rnn.experiment.intervals import Interval
+from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
+from pgm_rnn.report.figures import OKABE_ITO
+from pgm_rnn.report.turing import boundary, deepest_held, space_time, unit_states
+from pgm_rnn.turing import MACHINES, Machine, Transition, compile_machine, find_machine, lockstep
+from pgm_rnn.turing.feedback import best_share, first_confusion
+from pgm_rnn.turing.precision import PRECISIONS, Boundary, earliest_wrong, measure, predict, shortened
+from pgm_rnn.turing.tanh import measure_one_tanh, measure_tanh, predict_tanh
+from pgm_rnn.turing.wiring import STEPS
+
+# --------------------------------------------------------------------------------------------------------------------
+# The problems: machines that come with the package on words that grow, and machines drawn at random.
+
+WORDS = {
+    "increment": ("", "1011", "1" * 12, "1" * 40),
+    "addition": ("1+1", "1011+110", "11111111+1", "1010101010+1100110011"),
+    "multiplication": ("1*1=", "111*11=", "1111*1111="),
+    "palindrome": ("", "10101", "0110110", "110100100001001011"),
+    "brackets": ("", "(()())", "(()", "((((()))))()(())"),
+    "busy-beaver": ("",),
+    "copy": ("1", "1101", "0110100110010110"),
+    "universal": ("1101011100000100110011yyAyyAyy", "1100100101101100000100011yAyAy"),  # one halts; 3 by Collatz's rule
+}
+DRAWN = "drawn"
+SYMBOLS, STATES = "_abcd", "PQRS"
+
+
+def draw_machine(seed: int) -> tuple[Machine, str]:
+    """A machine with two to five symbols and one to four states, and a word of up to 20 symbols, blanks among them."""
+    chance = random.Random(seed)
+    alphabet, states = SYMBOLS[: chance.randint(2, 5)], STATES[: chance.randint(1, 4)]
+    table = {}
+    for state in states:
+        for symbol in alphabet:
+            following = "halt" if chance.random() < 0.05 else chance.choice(states)
+            table[state, symbol] = Transition(chance.choice(alphabet), chance.choice("LLRRS"), following)
+    word = "".join(chance.choice(alphabet) for _ in range(chance.randint(0, 20)))
+    return Machine(f"{DRAWN} {seed}", alphabet, states[0], ("halt",), table), word
+
+
+def draw_palindrome(length: int, seed: int) -> str:
+    """A random word of that length that reads the same from both ends: the machine must look at all of it."""
+    half = "".join(random.Random(seed).choice("01") for _ in range((length + 1) // 2))
+    return half + half[::-1][length % 2 :]
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The grid. "lockstep" compares every step in exact numbers; "examples" and "palindromes" look for the boundary of an
+# arithmetic. Seeds are those of drawn machines and of random palindromes.
+
+ARITHMETICS = ("float32", "float64", *(f"tanh-{exponent}" for exponent in range(2, 21, 2)))  # the gain is 2^exponent
+ONE_TANH = "one tanh"
+GAINS = (0.5, 1.0, 2.0, 4.0, 16.0, 256.0)  # of the network with a single tanh for every unit
+
+SCALES: dict[str, dict[str, Any]] = {
+    "smoke": {"names": ("increment", "palindrome", "busy-beaver"), "drawn": 10, "lengths": (2, 6, 8), "seeds": 2},
+    "standard": {"names": MACHINES, "drawn": 200, "lengths": tuple(range(1, 25)), "seeds": 5},
+    "full": {"names": MACHINES, "drawn": 2_000, "lengths": tuple(range(1, 49)), "seeds": 20},
+}
+MAX_STEPS = {DRAWN: 100, "universal": 2_000}
+ENOUGH = 1_000  # steps, for all others
+BATCH = 50  # drawn machines in a cell
+
+
+def grid(scale: str) -> list[Cell]:
+    s = SCALES[scale]
+    cells = [Cell({"kind": "lockstep", "machine": name, "words": WORDS[name]}) for name in s["names"]]
+    batches = [list(range(first, min(first + BATCH, s["drawn"]))) for first in range(0, s["drawn"], BATCH)]
+    cells += [Cell({"kind": "lockstep", "machine": DRAWN, "seeds": seeds}) for seeds in batches]
+    for arithmetic in ("float32", "float64"):
+        both = {"kind": "examples", "arithmetic": arithmetic}
+        cells += [Cell({**both, "machine": name, "words": WORDS[name]}) for name in s["names"]]
+        cells += [Cell({**both, "machine": DRAWN, "seeds": seeds}) for seeds in batches]
+    for length in s["lengths"]:
+        for arithmetic in ARITHMETICS if scale != "smoke" else ("float32", "float64", "tanh-4", "tanh-8"):
+            spec = {"kind": "palindromes", "machine": "palindrome", "length": length, "arithmetic": arithmetic}
+            cells.append(Cell({**spec, "seeds": list(range(s["seeds"]))}))
+    return [*cells, Cell({"kind": "palindromes", "machine": "palindrome", "arithmetic": ONE_TANH, "gains": GAINS})]
+
+
+def problems(spec: Mapping[str, Any]) -> list[tuple[Machine, str]]:
+    """The machines and words of a cell, one for each row."""
+    if spec["machine"] == DRAWN:
+        return [draw_machine(seed) for seed in spec["seeds"]]
+    machine = find_machine(spec["machine"])
+    if "length" in spec:
+        return [(machine, draw_palindrome(spec["length"], seed)) for seed in spec["seeds"]]
+    return [(machine, word) for word in spec.get("words", [machine.example])]
+
+
+def limit(spec: Mapping[str, Any]) -> int:
+    return MAX_STEPS.get(spec["machine"], ENOUGH)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The measurements.
+
+
+def measure_cell(spec: Mapping[str, Any], _: torch.device) -> list[dict[str, Any]]:
+    if spec["kind"] == "lockstep":
+        return [follow(machine, word, limit(spec)) for machine, word in problems(spec)]
+    if spec["arithmetic"] == ONE_TANH:
+        ((machine, word),) = problems(spec)
+        return [look(machine, word, f"{ONE_TANH}, gain {gain:g}", limit(spec)) for gain in spec["gains"]]
+    return [look(machine, word, spec["arithmetic"], limit(spec)) for machine, word in problems(spec)]
+
+
+def follow(machine: Machine, word: str, max_steps: int) -> dict[str, Any]:
+    """The machine beside its network in exact numbers, every step compared; and what its output alone would tell."""
+    moments = list(islice(lockstep(machine, word), max_steps + 1))
+    run = [moment.machine for moment in moments]
+    net, found = compile_machine(machine), first_confusion(machine, run)
+    row = {"word": word, "states": len(machine.states), "symbols": len(machine.alphabet), "bits": machine.bits}
+    row |= {"units": len(net.c), "weights": int(np.count_nonzero(net.A)), "machine_steps": len(run) - 1}
+    row |= {"halts": run[-1].state in machine.halting, "net_steps": STEPS * (len(run) - 1)}
+    row |= {"differing_steps": sum(moment.net != moment.machine for moment in moments)}
+    row |= {"best_share_from_output": best_share(machine, run), "confused": found is not None}
+    if found is not None:
+        shown = [f"{output.state}, {output.symbol}" for output in (found.output, *found.following)]
+        row |= {"first_moment": found.steps[0], "second_moment": found.steps[1]}
+        row |= dict(zip(("both_show", "first_goes_on", "second_goes_on"), shown, strict=True))
+    return row
+
+
+def look(machine: Machine, word: str, arithmetic: str, max_steps: int) -> dict[str, Any]:
+    """The boundary of an arithmetic on one run: predicted without a network, then measured on it."""
+    stacks = list(shortened(machine, word, max_steps))
+    start = max(len(word), 1)  # rounds of the network in which the word is loaded
+    deepest = max(len(stack.symbols) for both in stacks for stack in both)
+    row: dict[str, Any] = {"arithmetic": arithmetic, "word": word, "machine_steps": len(stacks) - 1 - start}
+    row |= {"deepest_bits": machine.bits * deepest}
+    predicted, measured, earliest = boundaries(machine, word, arithmetic, max_steps)
+    row |= {"predicted_inexact": predicted.inexact, "measured_inexact": measured.inexact}
+    row |= {"predicted_wrong": predicted.wrong, "measured_wrong": measured.wrong, "earliest_wrong": earliest}
+    for name, moment in (("predicted_right_steps", predicted.wrong), ("right_steps", measured.wrong)):
+        done = row["machine_steps"] if moment is None else moment // STEPS - start
+        row[name] = max(done, 0)
+    return row
+
+
+def boundaries(machine: Machine, word: str, arithmetic: str, max_steps: int) -> tuple[Boundary, Boundary, int | None]:
+    """Predicted, measured, and the bound from the depth of the stacks."""
+    if arithmetic in PRECISIONS:
+        bits, measured = PRECISIONS[arithmetic], measure(machine, word, np.dtype(arithmetic), max_steps)
+        predicted = predict(machine, word, bits, max_steps)
+        return predicted, measured, earliest_wrong(machine, word, bits, max_steps)
+    if arithmetic.startswith(ONE_TANH):
+        gain = float(arithmetic.rpartition(" ")[-1])
+        return Boundary(None, None), measure_one_tanh(machine, word, gain, max_steps), None
+    gain = 2.0 ** int(arithmetic.removeprefix("tanh-"))
+    wrong = predict_tanh(machine, word, gain, max_steps), measure_tanh(machine, word, gain, max_steps)
+    return Boundary(None, wrong[0]), Boundary(None, wrong[1]), None
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The decision, which stood here before the first standard run.
+
+RULE = (
+    "Exact: machine and network are compared at every step of every run, state and tape. Boundary: the first wrong "
+    "symbol of each arithmetic, and for floating point the first inexact step, predicted from the machine alone and "
+    "then measured. Output: two moments of a run that show the same state and symbol and are followed by different "
+    "ones.\n"
+    "Refuted: a single step differs in exact numbers, a machine's network is not of one size for all words, or the "
+    "universal machine is never confused by its output. Supported: none of that, and predictions equal measurements in "
+    "every run of floating point and in at least 95 % of those with two tanh units. Inconclusive: anything else; not "
+    "all eight machines, fewer than 100 drawn ones, or fewer than 100 runs for the boundary.\n"
+    "The number is the share of drawn machines that the network follows without a difference, with Wilson's interval."
+)
+
+MIN_DRAWN, MIN_RUNS, MIN_AGREEMENT = 100, 100, 0.95
+
+
+def decide(frame: pd.DataFrame) -> Verdict:
+    followed, looked = frame[frame["kind"] == "lockstep"], compared(frame)
+    drawn, named = followed[followed["machine"] == DRAWN], followed[followed["machine"] != DRAWN]
+    floats, agree = looked["arithmetic"].isin([*PRECISIONS]), agreement(looked)
+    broken = what_is_broken(followed)
+    missing = ""
+    if set(named["machine"]) < set(MACHINES) or len(drawn) < MIN_DRAWN or len(looked) < MIN_RUNS:
+        missing = (
+            f"Only {named['machine'].nunique()} machines, {len(drawn)} drawn ones, {len(looked)} runs for the boundary."
+        )
+    elif not agree[floats].all() or agree[~floats].mean() < MIN_AGREEMENT:
+        missing = "Not every boundary was where it was predicted."
+    verdict = "refuted" if broken else "inconclusive" if missing else "supported"
+    lines = [
+        broken or missing,
+        f"In exact numbers {int(followed['differing_steps'].sum())} of {int(followed['machine_steps'].sum()):,} steps "
+        f"differ; {STEPS} steps of the network are one of the machine. This half is an identity: the construction "
+        "proves it, the comparison checks it.",
+        f"The boundary is where it was predicted in {agree[floats].mean():.0%} of {int(floats.sum()):,} runs in "
+        f"floating point and {agree[~floats].mean():.0%} of {int((~floats).sum()):,} with two tanh units.",
+    ]
+    value, low, high = wilson(int((drawn["differing_steps"] == 0).sum()), len(drawn))
+    return Verdict(
+        verdict, value, low, high, "share of drawn machines", RULE, "\n".join(line for line in lines if line)
+    )
+
+
+def compared(frame: pd.DataFrame) -> pd.DataFrame:
+    """The runs whose boundary was predicted."""
+    looked = frame[frame["kind"] != "lockstep"]
+    return looked[~looked["arithmetic"].str.startswith(ONE_TANH)]
+
+
+def agreement(looked: pd.DataFrame) -> pd.Series:
+    """Whether predictions were met, run by run; what never came counts as such."""
+    never = -1.0
+    wrong = looked["predicted_wrong"].fillna(never) == looked["measured_wrong"].fillna(never)
+    inexact = looked["predicted_inexact"].fillna(never) == looked["measured_inexact"].fillna(never)
+    return wrong & (inexact | ~looked["arithmetic"].isin([*PRECISIONS]))
+
+
+def what_is_broken(followed: pd.DataFrame) -> str:
+    """What refutes the claim, or nothing."""
+    differing = followed[followed["differing_steps"] > 0]
+    if len(differing):
+        return (
+            f"Machine and network differ on {len(differing)} runs, the first of them of {differing['machine'].iloc[0]}."
+        )
+    sizes = followed[followed["machine"] != DRAWN].groupby("machine")["units"].nunique()
+    if (sizes > 1).any():
+        return f"The network of {sizes.idxmax()} is not of one size for all words."
+    universal = followed[followed["machine"] == "universal"]
+    if len(universal) and not universal["confused"].any():
+        return "The universal machine's output tells its moments apart."
+    return ""
+
+
+def wilson(successes: int, count: int) -> Interval:
+    """A share with Wilson's 95 % interval, which is not empty at 0 and 1 either.
+
+    >>> f"{wilson(200, 200):.3f}"
+    '1.000 [0.981, 1.000]'
+    """
+    if not count:
+        return Interval(math.nan, -math.inf, math.inf)
+    z, share = 1.959964, successes / count
+    middle, half = share + z**2 / (2 * count), z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    low, high = ((middle + sign * half) / (1 + z**2 / count) for sign in (-1, 1))
+    return Interval(share, low, high)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The figures and tables.
+
+COLOURS = {
+    "float64": OKABE_ITO["blue"],
+    "float32": OKABE_ITO["vermillion"],
+    "tanh-16": OKABE_ITO["green"],
+    "tanh-8": OKABE_ITO["purple"],
+}
+LABELS = {"float64": "float64", "float32": "float32", "tanh-16": "tanh, g = 2¹⁶", "tanh-8": "tanh, g = 2⁸"}
+SHOWN = ("busy-beaver", "palindrome", "multiplication", "addition", "copy", "universal")
+ROWS = 400  # moments of a run that a picture shows
+
+
+def draw_boundary(frame: pd.DataFrame) -> Drawing:
+    rows = frame[(frame["kind"] == "palindromes") & ~frame["arithmetic"].str.startswith(ONE_TANH, na=False)]
+    return boundary(rows, {name: colour for name, colour in COLOURS.items() if name in set(rows["arithmetic"])}, LABELS)
+
+
+def draw_space_time(_: pd.DataFrame) -> Drawing:
+    """Read off the networks, step by step."""
+    runs = []
+    for name in SHOWN:
+        machine = find_machine(name)
+        moments = islice(lockstep(machine, machine.example), ROWS)
+        runs.append((name, machine, [moment.net for moment in moments]))
+    return space_time(runs)
+
+
+def draw_units(_: pd.DataFrame) -> Drawing:
+    """All units of one small network, step by step."""
+    return unit_states(find_machine("increment"), "11")
+
+
+def sizes(frame: pd.DataFrame) -> pd.DataFrame:
+    rows = frame[(frame["kind"] == "lockstep") & (frame["machine"] != DRAWN)]
+    by = rows.groupby("machine", sort=False)
+    first = ["states", "symbols", "bits", "units", "weights"]
+    total = by[["machine_steps", "net_steps", "differing_steps"]].sum()
+    table = by[first].first().join(by.size().rename("words")).join(total).reset_index()
+    return table.astype({column: int for column in table.columns if column != "machine"})
+
+
+def precision(frame: pd.DataFrame) -> pd.DataFrame:
+    rows = frame[(frame["kind"] == "examples") & (frame["machine"] != DRAWN)]
+    columns = ["machine", "word", "arithmetic", "deepest_bits", "predicted_inexact", "measured_inexact"]
+    columns += ["earliest_wrong", "predicted_wrong", "measured_wrong"]
+    return rows[rows["measured_inexact"].notna()][columns].reset_index(drop=True)
+
+
+def agreements(frame: pd.DataFrame) -> pd.DataFrame:
+    looked = compared(frame)
+    looked = looked.assign(agree=agreement(looked), failed=looked["measured_wrong"].notna())
+    table = looked.groupby("arithmetic", sort=False).agg(
+        runs=("agree", "size"), failed=("failed", "sum"), met=("agree", "sum")
+    )
+    held = pd.Series(deepest_held(looked[looked["kind"] == "palindromes"], "right_steps"), name="held, bits")
+    return table.join(held).reset_index()
+
+
+def one_tanh(frame: pd.DataFrame) -> pd.DataFrame:
+    rows = frame[(frame["kind"] == "palindromes") & frame["arithmetic"].str.startswith(ONE_TANH, na=False)]
+    return rows[["arithmetic", "word", "measured_wrong", "machine_steps", "right_steps"]].reset_index(drop=True)
+
+
+def confusions(frame: pd.DataFrame) -> pd.DataFrame:
+    rows = frame[(frame["kind"] == "lockstep") & (frame["machine"] != DRAWN) & (frame["confused"] == True)]  # noqa: E712  # objects, with gaps
+    columns = [
+        "first_moment",
+        "second_moment",
+        "both_show",
+        "first_goes_on",
+        "second_goes_on",
+        "best_share_from_output",
+    ]
+    return rows.groupby("machine", sort=False)[["word", *columns]].first().reset_index()
+
+
+FIGURES = {
+    "boundary": Figure(
+        "Where “computes everything” ends. Left: steps that the palindrome machine's network does right before it "
+        "reads a first wrong symbol, on random palindromes, against the deepest stack of the run. Black: exact numbers, "
+        "which do all steps. Lines: predicted from the machine alone; dots: measured on the network; means over seeds. "
+        "Right: the deepest stack up to which every run is right; a doubling of the gain holds about one bit more, "
+        "until it would meet float64, in which the tanh network runs too.",
+        draw_boundary,
+    ),
+    "space-time": Figure(
+        "The tape over time, read off the network, at most 400 steps of it: a row is a moment, a colour a symbol, the "
+        "head a black dot. Each picture is the machine's own, at every step.",
+        draw_space_time,
+    ),
+    "units": Figure(
+        "The whole state of one network, adding 1 to binary 11: all it has are these numbers between 0 (white) and 1. "
+        "Four layers take turns: hold, read, decide, act. First the input is loaded, its last symbol first.",
+        draw_units,
+    ),
+}
+
+
+def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    return [
+        (
+            "The machines and their networks, which are of one size for all words. Weights: entries of A that are not "
+            "zero. Net steps are four times the machine's; differing steps are those whose tape or state is not equal.",
+            sizes(frame),
+        ),
+        (
+            "By arithmetic: runs whose boundary was predicted, how many of them went wrong, in how many the prediction "
+            "was met, and the deepest stack up to which every palindrome is decided right.",
+            agreements(frame),
+        ),
+        (
+            "The words of the table above that are not exact in floating point: the first inexact state, and the first "
+            "state with a wrong symbol, in steps of the network; empty where that does not happen. Earliest: a bound "
+            "from the depth of the stacks alone.",
+            precision(frame),
+        ),
+        (
+            "One tanh for every unit, (1 + tanh(g (2z - 1))) / 2 in place of the clamp: where it is straight it does "
+            "not silence, and where it silences it is not straight. The first wrong symbol comes while the word is "
+            "loaded or soon after.",
+            one_tanh(frame),
+        ),
+        (
+            "What a network whose only recurrence is from its output cannot do. Two moments of a run (steps of the "
+            "machine) show the same state and symbol; what follows differs, so no function of the output gives both. "
+            "Last: the share of next outputs that the best such function gets right on that run.",
+            confusions(frame),
+        ),
+    ]
+
+
+STUDY = Study(
+    name="turing",
+    claim=11,
+    title="A recurrent network that runs a Turing machine",
+    statement="A recurrent network of finite size can compute whatever a Turing machine can; one with recurrence from "
+    "its output alone cannot.",
+    question="Can a network of fixed size run any Turing machine, step by step, how far do floating-point digits carry "
+    "it, and what is lost where only the output is fed back?",
+    grid=grid,
+    measure=measure_cell,
+    decide=decide,
+    figures=FIGURES,
+    tables=tables,
+    notes=(
+        "Four steps of the network are one step of the machine: hold, read, decide, act; four load a symbol of input.",
+        "A machine with Q states and k symbols takes 2Qk + 2Q + 2k + 21 units and rational weights, whatever the input.",
+        "In exact numbers the network's state is the machine's configuration, step for step.",
+        "p bits hold a stack of n bits exactly if 2n ≤ p, or 2n - 1 ≤ p where the top bit is 0: 26 ones in float64.",
+        "In a run that halts no configuration comes twice: of m + 1 moments, two show the same of m possible outputs.",
+        "The claim is about outputs from a finite alphabet. An output vector of real numbers could carry both stacks.",
+    ),
+)
