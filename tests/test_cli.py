@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -332,11 +334,24 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     assert process.wait() in (0, 1)
 
 
+@contextmanager
+def default_interrupt() -> Iterator[None]:
+    """Programs started in a background job inherit that Ctrl-C is ignored; those started here do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_run_that_is_stopped_goes_on(tmp_path: Path) -> None:
     """Ctrl-C reaches the whole process group, workers too; the second run has but the last cell to compute."""
     environment = ENVIRONMENT | {"FAKE_MODES": f"wait-for:/dev/null wait-for:{tmp_path / 'go'} wait-for:/dev/null"}
     arguments = command("run", FAKE, "--scale", "smoke", "--workers", "2", "--output", tmp_path)
-    process = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    with default_interrupt():
+        process = subprocess.Popen(
+            arguments, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
     end = time.monotonic() + 60
     while sorted(finished(tmp_path)) != [0, 2]:
         assert time.monotonic() < end
