@@ -19,7 +19,6 @@ from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.sequences import Sequences
 from pgm_rnn.tree_layout import lanes_at_once, states_below
 
-
 ROUNDING = 1e-9
 """How far an exact loss may be below the exact entropy, for each nat of it."""
 

@@ -18,7 +18,6 @@ Three things are done with it.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Mapping
 from itertools import islice
@@ -29,10 +28,10 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure as Drawing
 
-from pgm_rnn.experiment.intervals import Interval
+from pgm_rnn.experiment.intervals import share_interval
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.report.figures import OKABE_ITO
-from pgm_rnn.report.turing import boundary, deepest_held, space_time, unit_states
+from pgm_rnn.report.turing import boundary, longest_held, space_time, unit_states
 from pgm_rnn.turing import MACHINES, Machine, Transition, compile_machine, find_machine, lockstep
 from pgm_rnn.turing.feedback import best_share, first_confusion
 from pgm_rnn.turing.precision import PRECISIONS, Boundary, earliest_wrong, measure, predict, shortened
@@ -159,7 +158,7 @@ def look(machine: Machine, word: str, arithmetic: str, max_steps: int) -> dict[s
     start = max(len(word), 1)  # rounds of the network in which the word is loaded
     deepest = max(len(stack.symbols) for both in stacks for stack in both)
     row: dict[str, Any] = {"arithmetic": arithmetic, "word": word, "machine_steps": len(stacks) - 1 - start}
-    row |= {"deepest_bits": machine.bits * deepest}
+    row |= {"word_bits": machine.bits * len(word), "deepest_bits": machine.bits * deepest}
     predicted, measured, earliest = boundaries(machine, word, arithmetic, max_steps)
     row |= {"predicted_inexact": predicted.inexact, "measured_inexact": measured.inexact}
     row |= {"predicted_wrong": predicted.wrong, "measured_wrong": measured.wrong, "earliest_wrong": earliest}
@@ -222,7 +221,7 @@ def decide(frame: pd.DataFrame) -> Verdict:
         f"The boundary is where it was predicted in {agree[floats].mean():.0%} of {int(floats.sum()):,} runs in "
         f"floating point and {agree[~floats].mean():.0%} of {int((~floats).sum()):,} with two tanh units.",
     ]
-    value, low, high = wilson(int((drawn["differing_steps"] == 0).sum()), len(drawn))
+    value, low, high = share_interval(int((drawn["differing_steps"] == 0).sum()), len(drawn))
     return Verdict(
         verdict, value, low, high, "share of drawn machines", RULE, "\n".join(line for line in lines if line)
     )
@@ -256,20 +255,6 @@ def what_is_broken(followed: pd.DataFrame) -> str:
     if len(universal) and not universal["confused"].any():
         return "The universal machine's output tells its moments apart."
     return ""
-
-
-def wilson(successes: int, count: int) -> Interval:
-    """A share with Wilson's 95 % interval, which is not empty at 0 and 1 either.
-
-    >>> f"{wilson(200, 200):.3f}"
-    '1.000 [0.981, 1.000]'
-    """
-    if not count:
-        return Interval(math.nan, -math.inf, math.inf)
-    z, share = 1.959964, successes / count
-    middle, half = share + z**2 / (2 * count), z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
-    low, high = ((middle + sign * half) / (1 + z**2 / count) for sign in (-1, 1))
-    return Interval(share, low, high)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -328,7 +313,7 @@ def agreements(frame: pd.DataFrame) -> pd.DataFrame:
     table = looked.groupby("arithmetic", sort=False).agg(
         runs=("agree", "size"), failed=("failed", "sum"), met=("agree", "sum")
     )
-    held = pd.Series(deepest_held(looked[looked["kind"] == "palindromes"], "right_steps"), name="held, bits")
+    held = pd.Series(longest_held(looked[looked["kind"] == "palindromes"], "right_steps"), name="held, bits")
     return table.join(held).reset_index()
 
 
@@ -353,10 +338,10 @@ def confusions(frame: pd.DataFrame) -> pd.DataFrame:
 FIGURES = {
     "boundary": Figure(
         "Where “computes everything” ends. Left: steps that the palindrome machine's network does right before it "
-        "reads a first wrong symbol, on random palindromes, against the deepest stack of the run. Black: exact numbers, "
-        "which do all steps. Lines: predicted from the machine alone; dots: measured on the network; means over seeds. "
-        "Right: the deepest stack up to which every run is right; a doubling of the gain holds about one bit more, "
-        "until it would meet float64, in which the tanh network runs too.",
+        "reads a first wrong symbol, on random palindromes, against their length on the stack (two bits a symbol). "
+        "Black: exact numbers, which do all steps. Lines: predicted from the machine alone; dots: measured on the "
+        "network; means over seeds. Right: the longest word up to which every run is right; a doubling of the gain "
+        "holds one bit more, until it would meet float64, in which the tanh network runs too.",
         draw_boundary,
     ),
     "space-time": Figure(
@@ -381,7 +366,7 @@ def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
         ),
         (
             "By arithmetic: runs whose boundary was predicted, how many of them went wrong, in how many the prediction "
-            "was met, and the deepest stack up to which every palindrome is decided right.",
+            "was met, and the longest word up to which every palindrome is decided without a wrong symbol.",
             agreements(frame),
         ),
         (
@@ -420,7 +405,7 @@ STUDY = Study(
     tables=tables,
     notes=(
         "Four steps of the network are one step of the machine: hold, read, decide, act; four load a symbol of input.",
-        "A machine with Q states and k symbols takes 2Qk + 2Q + 2k + 21 units and rational weights, whatever the input.",
+        "A machine with Q states and k symbols takes 2Qk + 2Q + 2k + 21 units with rational weights for every input.",
         "In exact numbers the network's state is the machine's configuration, step for step.",
         "p bits hold a stack of n bits exactly if 2n ≤ p, or 2n - 1 ≤ p where the top bit is 0: 26 ones in float64.",
         "In a run that halts no configuration comes twice: of m + 1 moments, two show the same of m possible outputs.",

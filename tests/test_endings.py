@@ -279,6 +279,9 @@ def test_lengths_are_counted_too() -> None:
     seen = torch.bincount(data.word_lengths, minlength=L + 1)[1:]
     assert_close(result.model.length_logits.softmax(-1), (seen.double() + 0.5) / (len(data) + 2), 1e-12)
     assert float(result.losses[-1]) == pytest.approx(score(result.model, data).cross_entropy, abs=1e-12)
+    padded = Sequences(torch.nn.functional.pad(data.symbols, (0, 3)), 2, data.word_lengths)  # longer, but not its words
+    again = fit(PredictedLength(Tabular(2, L, context_dim=L), L), padded)
+    assert float(again.losses[-1]) == pytest.approx(score(again.model, padded).cross_entropy, abs=1e-12)
 
 
 @every
@@ -423,6 +426,8 @@ def test_a_label_says_no_more_than_its_words_can_show() -> None:
             lambda: fit(made("halt, network"), finite_words(), mode="free-running"),
             "mode: expected 'teacher-forcing' for BernoulliHalt, got 'free-running'",
         ),
+        (lambda: fit(made("halt, chain"), Sequences([[2, 2]], 3)), "sequences: expected words of at least one symbol"),
+        (lambda: score(made("length, chain"), Sequences([[2, 2]], 3)), "sequences: expected words of at least one sym"),
         (lambda: sample_words(Markov(2, 1), 3, 4), "family: expected a family with an END, got Markov; give it one"),
         (lambda: sample_words(made("halt, chain", 2), 3, 4), "family: expected one without replicates"),
         (lambda: sample_words(made("halt, chain"), 3, 0), "longest: expected an integer of at least 1, got 0"),

@@ -179,7 +179,10 @@ def test_validation_words_replace_the_split() -> None:
             lambda: fit(models.Recurrent(2, 2), Sequences([[0, 1], [1, 0]], 2), validation=Sequences([[0]], 2)),
             "validation: expected",
         ),
-        (lambda: fit(models.Recurrent(2, 2), Sequences([[0, 1], [1, 0]], 2, lengths=[1, 2])), "with_end"),
+        (
+            lambda: fit(models.Recurrent(2, 2), Sequences([[0, 1], [1, 0]], 2, lengths=[1, 2]), mode="free-running"),
+            "with_end",
+        ),
     ],
 )
 def test_refusals(call, says: str) -> None:

@@ -213,11 +213,6 @@ def test_context_and_inputs_reach_the_family() -> None:
             {"sequences": Sequences(WORDS.symbols, 3)},
             "sequences: expected alphabet_size 2, as in the law, got 3",
         ),
-        (
-            network(),
-            {"sequences": Sequences(WORDS.symbols, 2, lengths=[4, 1, 2])},
-            "sequences: expected words of one length",
-        ),
     ],
 )
 def test_bad_input(program, family: Family, arguments: dict, message: str) -> None:  # type: ignore[no-untyped-def]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,23 @@ def t_interval(values: Iterable[float], level: float = 0.95) -> Interval:
         return Interval(mean, -math.inf, math.inf)
     half = student_quantile((1 + level) / 2, count - 1) * float(numbers.std(ddof=1)) / math.sqrt(count)
     return Interval(mean, mean - half, mean + half)
+
+
+def share_interval(successes: int, count: int) -> Interval:
+    r"""The share of ``count`` independent trials that succeeded, with Wilson's 95 % interval.
+
+    Unlike :math:`\hat p \pm z \sqrt{\hat p (1 - \hat p) / n}` it is not a point where all trials went the same way.
+    Without any trial the limits are infinite. Source: Wilson 1927.
+
+    >>> f"{share_interval(200, 200):.3f}"
+    '1.000 [0.981, 1.000]'
+    """
+    if not count:
+        return Interval(math.nan, -math.inf, math.inf)
+    z, share = NormalDist().inv_cdf(0.975), successes / count
+    middle, spread = share + z**2 / (2 * count), z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    low, high = ((middle + sign * spread) / (1 + z**2 / count) for sign in (-1, 1))
+    return Interval(share, max(min(low, share), 0.0), min(max(high, share), 1.0))  # against rounding
 
 
 def student_quantile(probability: float, freedom: int) -> float:

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, TypeGuard
 
 import torch
-from torch import Tensor
 
 from pgm_rnn.checks import check_integer, check_name, check_seed, reject
 from pgm_rnn.devices import resolve_device
-from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family
 from pgm_rnn.inference.batches import Batches
 from pgm_rnn.inference.counting import Counted, fit_counting
 from pgm_rnn.inference.forcing import LIKELIHOODS, MODES, TEACHER_FORCING, TRUE_SHARES
+from pgm_rnn.inference.given_length import fit_given_length
 from pgm_rnn.inference.gradient import fit_gradient
+from pgm_rnn.inference.kinds_of_data import Data, as_tree, map_words, split
 from pgm_rnn.inference.result import Fit
 from pgm_rnn.inference.sampled import fit_batches
 from pgm_rnn.models.endings import CountedEnding
 from pgm_rnn.models.predicted_length import PredictedLength
-from pgm_rnn.models.rows import RowsFamily, estimate_rows
+from pgm_rnn.models.rows import RowsFamily
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.progress import progress_bar
-from pgm_rnn.sequences import Sequences
-
-Data = Sequences | Sequence[Sequences] | PrefixTree | SequenceDistribution
-
-HELD_OUT_SHARE = 0.2
-"""The share of a data set's words on which its settings are chosen."""
 
 MAX_STEPS = 2000
 """Evaluations of the gradient at most, unless the caller says otherwise."""
@@ -91,14 +83,13 @@ def fit(
     if dtype not in (None, torch.float32, torch.float64):
         raise reject("dtype", "torch.float32, torch.float64 or None", dtype)
     if check_name("mode", mode, MODES) != TEACHER_FORCING and (is_counted(model) or model.ends):
-        why = (
-            "its rows are counted, whatever it is fed" if is_counted(model) else "END is never fed where none was read"
-        )
+        why = "its rows are counted, whatever it is fed" if is_counted(model) else "words of its own end elsewhere"
         raise reject("mode", f"{TEACHER_FORCING!r} for {type(model).__name__}", repr(mode), why)
     if isinstance(model, PredictedLength):
         options: Any = {"max_steps": max_steps, "restarts": restarts, "seed": seed, "dtype": dtype}
-        return _fit_given_length(model, data, validation, device=device, progress=progress, **options)
-    data, validation = _read(model, data), _read(model, validation)
+        return fit_given_length(fit, model, data, validation, device=device, progress=progress, **options)
+    data = map_words(model.read, data)
+    validation = None if validation is None else map_words(model.read, validation)
     where = next(model.parameters()).device if device is None else resolve_device(device)
     how: Any = {"max_steps": max_steps, "restarts": restarts, "seed": seed}
     if mode in TRUE_SHARES:
@@ -111,11 +102,11 @@ def fit(
     else:
         tree = as_tree("data", data, where)
         model = _prepare(model, tree, where, dtype)
-        split = _split(data, tree, validation, seed, where) if model.has_choices else None
+        halves = split(data, tree, validation, seed, where) if model.has_choices else None
         if is_counted(model):
-            result = fit_counting(model, tree, split)
+            result = fit_counting(model, tree, halves)
         else:
-            part, held_out = (tree, None) if split is None else split
+            part, held_out = (tree, None) if halves is None else halves
             with progress_bar("fit", progress) as report:
                 result = fit_gradient(model, part, held_out, likelihood=LIKELIHOODS[mode], progress=report, **how)
     return result if model.replicates is not None else result.alone()
@@ -124,74 +115,6 @@ def fit(
 def is_counted(model: Family) -> TypeGuard[Counted]:
     """Whether the parameters of a model are a function of counts."""
     return isinstance(model, RowsFamily) or (isinstance(model, CountedEnding) and model.rows is not None)
-
-
-def _read(model: Family, data: Any) -> Any:
-    """Words as the model's laws have them; other kinds of data as they are."""
-    if isinstance(data, Sequences):
-        return model.read(data)
-    if isinstance(data, Sequence) and all(isinstance(part, Sequences) for part in data):
-        return [model.read(part) for part in data]
-    return data
-
-
-def _fit_given_length(model: PredictedLength, data: Data, validation: Data | None, seed: int, **how: Any) -> Fit:
-    """Count the lengths, and fit the inner family to words whose lengths it is told: the two share no parameter.
-
-    Losses are of both together.
-    """
-    data, validation = _told(model, data), None if validation is None else _told(model, validation)
-    result = fit(model.inner, data, validation=validation, seed=seed, **how)
-    where = next(result.model.parameters()).device
-    tree = as_tree("data", data, where)
-    fitted = PredictedLength(result.model, model.max_length, model.remaining)
-    fitted.length_logits.data.copy_(length_law(model, tree))  # of all words, as rows are counted
-    losses, held_out = result.losses + length_loss(model, tree, tree), result.validation_losses
-    if held_out is not None:
-        split = _split(data, tree, validation, seed, where)
-        assert split is not None  # there are losses on held-out words
-        held_out = held_out + length_loss(model, *split)
-    return replace(result, model=fitted, losses=losses, validation_losses=held_out)
-
-
-def _told(model: PredictedLength, data: Data) -> Data:
-    """Any kind of data as the inner family learns it."""
-    if isinstance(data, Sequences):
-        return model.told(data)
-    if isinstance(data, PrefixTree | SequenceDistribution):
-        return model.told_tree(as_tree("data", data, next(model.parameters()).device))
-    if isinstance(data, Sequence) and all(isinstance(part, Sequences) for part in data):
-        return [model.told(part) for part in data]
-    return data
-
-
-def length_law(model: PredictedLength, tree: PrefixTree) -> Tensor:
-    r""":math:`\log P(\tau)` for lengths 1..L from a tree that tells them, ``(*R, L)``, by Krichevsky and Trofimov."""
-    totals = tree.totals.unsqueeze(-1)
-    endless = bool(torch.isinf(totals).any())
-    shares = model.lengths(tree)
-    return estimate_rows(shares, 0.0) if endless else estimate_rows((shares * totals).round(), 0.5)
-
-
-def length_loss(model: PredictedLength, part: PrefixTree, held_out: PrefixTree) -> Tensor:
-    """What the lengths of the second tree cost under the law of those of the first, ``(1,)`` or ``(R, 1)``."""
-    shares, log_p = model.lengths(held_out), length_law(model, part)
-    return -torch.where(shares > 0, shares * log_p, 0.0).sum(-1, keepdim=True)
-
-
-def as_tree(argument: str, data: Data, device: torch.device) -> PrefixTree:
-    """Any kind of data as a prefix tree."""
-    if isinstance(data, PrefixTree):
-        return data.to(device)
-    if isinstance(data, SequenceDistribution):
-        return PrefixTree.from_law(data).to(device)
-    if isinstance(data, Sequences) or (
-        isinstance(data, Sequence) and all(isinstance(part, Sequences) for part in data)
-    ):
-        return PrefixTree.from_sequences(data).to(device)
-    expected = "Sequences, a list of Sequences, a PrefixTree or a law"
-    way_out = "call it with a duration to get its law" if isinstance(data, Family) else ""
-    raise reject(argument, expected, type(data).__name__, way_out)
 
 
 def _prepare(model: Family, data: PrefixTree | Batches, device: torch.device, dtype: torch.dtype | None) -> Family:
@@ -205,29 +128,3 @@ def _prepare(model: Family, data: PrefixTree | Batches, device: torch.device, dt
     if dtype is None:
         dtype = torch.float64 if device.type == "cpu" else torch.float32
     return copy.deepcopy(model).to(device=device, dtype=dtype)
-
-
-def _split(
-    data: Data, tree: PrefixTree, validation: Data | None, seed: int, device: torch.device
-) -> tuple[PrefixTree, PrefixTree] | None:
-    """What to train on while choosing, and what to choose on; None where there is nothing to choose on."""
-    if validation is not None:
-        held_out = as_tree("validation", validation, device)
-        if (held_out.duration, held_out.alphabet_size) != (tree.duration, tree.alphabet_size):
-            raise reject(
-                "validation",
-                f"words with T={tree.duration} and k={tree.alphabet_size}",
-                f"T={held_out.duration} and k={held_out.alphabet_size}",
-            )
-        if held_out.replicates not in (None, tree.replicates):
-            raise reject("validation", f"{tree.replicates or 1} data sets, as in data", held_out.replicates)
-        return tree, held_out
-    if isinstance(data, PrefixTree | SequenceDistribution):
-        return None
-    sets = [data] if isinstance(data, Sequences) else list(data)
-    if min(len(part) for part in sets) < 2:
-        return None  # a single word cannot be split
-    halves = [part.split(HELD_OUT_SHARE, seed) for part in sets]
-    parts = [first for first, _ in halves], [second for _, second in halves]
-    first, second = (PrefixTree.from_sequences(part[0] if isinstance(data, Sequences) else part) for part in parts)
-    return first.to(device), second.to(device)

@@ -15,6 +15,7 @@ from pgm_rnn.models.markov import Markov
 from pgm_rnn.models.recurrent import Recurrent
 from pgm_rnn.models.rows import RowsFamily, row_offset
 from pgm_rnn.prefix_tree import PrefixTree
+from pgm_rnn.sequences import Sequences
 
 
 class EndingFamily(Family):
@@ -38,6 +39,17 @@ class EndingFamily(Family):
     def rows(self) -> RowsFamily | None:
         """The inner family, if it has a row for every context and is counted."""
         return self.inner if isinstance(self.inner, RowsFamily) else None
+
+    def read(self, words: Sequences) -> Sequences:
+        """Words with END behind them, where they do not have it yet.
+
+        Raises:
+            InputError: if one of them has no symbol before END.
+        """
+        words = super().read(words)
+        if bool((words.symbols[:, 0] == self.alphabet_size - 1).any()):
+            raise reject("sequences", "words of at least one symbol", "END as a first symbol")
+        return words
 
     def configuration(self) -> dict[str, Any]:
         """The constructor's arguments, the inner family among them."""

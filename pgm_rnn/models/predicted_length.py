@@ -97,8 +97,9 @@ class PredictedLength(EndingFamily):
         if bool((ended.symbols[:, -1] < self.alphabet_size - 1).any()):
             raise reject("sequences", "words with END behind them, whose lengths are known", "words without")
         words = ended.until_end()
-        sides = self.sides(words.word_lengths, words.duration)
-        return Sequences(words.symbols, words.alphabet_size, words.lengths, *sides)
+        steps = min(words.duration, self.max_length)  # no word has more
+        sides = self.sides(words.word_lengths, steps)
+        return Sequences(words.symbols[:, :steps], words.alphabet_size, words.lengths, *sides)
 
     def told_tree(self, tree: PrefixTree) -> PrefixTree:
         """The tree of words with END as the inner family learns them: :func:`~pgm_rnn.models.length_tree.by_length`."""

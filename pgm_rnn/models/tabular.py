@@ -56,7 +56,7 @@ class Tabular(RowsFamily):
 
     Example:
         >>> table = Tabular(alphabet_size=2, duration=3)
-        >>> table(3).log_prob(torch.tensor([0, 1, 1])).exp()
+        >>> table(3).log_prob(table(3).enumerate_support()[3]).exp()
         tensor(0.1250, grad_fn=<ExpBackward0>)
     """
 

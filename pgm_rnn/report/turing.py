@@ -1,6 +1,6 @@
 """Figures of Turing machines: their tapes over time, and how far arithmetic carries their networks.
 
-Rows of :func:`boundary` hold ``arithmetic, length, seed, deepest_bits, machine_steps, right_steps`` (of the machine,
+Rows of :func:`boundary` hold ``arithmetic, word_bits, machine_steps, right_steps`` (of the machine,
 before the first wrong reading) and ``predicted_right_steps``.
 """
 
@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pgm_rnn.report.figures import OKABE_ITO, log_axis, panels
 from pgm_rnn.report.labels import Label, label_ends
@@ -53,6 +54,7 @@ def draw_tapes(axes: Axes, machine: Machine, run: Run) -> None:
         picture, ListedColormap(INKS[:k]), vmin=0, vmax=k - 1, aspect="auto", extent=edges, interpolation="none"
     )
     axes.plot(heads, range(len(run)), ".", color="black", markersize=min(3.0, 250 / len(run)), markeredgewidth=0)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.grid(visible=False)
     for place, (symbol, ink) in enumerate(zip(machine.alphabet, INKS, strict=False)):
         axes.text(
@@ -68,20 +70,20 @@ def draw_tapes(axes: Axes, machine: Machine, run: Run) -> None:
 
 
 def boundary(rows: pd.DataFrame, colours: Mapping[str, str], labels: Mapping[str, str]) -> Figure:
-    """Left: steps done right against the depth of the stacks. Right: the deepest stack held, against the gain."""
+    """Left: steps done right against the length of the word. Right: the longest word held, against the gain."""
     titles = ["until the first wrong symbol", "what a gain holds"]
     figure, (left, right) = panels(titles, 2, size=(3.6, 3.4), margin=1.55)
-    exact = rows.groupby("deepest_bits")["machine_steps"].mean()
+    exact = rows.groupby("word_bits")["machine_steps"].mean()
     left.plot(exact.index, exact.to_numpy(), color=OKABE_ITO["black"], linewidth=1.2)
     ends = [Label("exact: all of them", float(exact.index[-1]), float(exact.iloc[-1]), OKABE_ITO["black"])]
     for name, colour in colours.items():
-        mine = rows[rows["arithmetic"] == name].groupby("deepest_bits")[["right_steps", "predicted_right_steps"]].mean()
+        mine = rows[rows["arithmetic"] == name].groupby("word_bits")[["right_steps", "predicted_right_steps"]].mean()
         left.plot(mine.index, mine["predicted_right_steps"].clip(lower=1), color=colour)
         left.plot(mine.index, mine["right_steps"].clip(lower=1), "o", color=colour, markeredgewidth=0, clip_on=False)
         ends.append(Label(labels[name], float(mine.index[-1]), float(mine["right_steps"].iloc[-1]), colour))
     left.set_xlim(0, float(exact.index[-1]))
     log_axis(left, "y", 1, 1.3 * float(exact.max()))
-    left.set_xlabel("deepest stack of the run (bits)")
+    left.set_xlabel("word on the stack (bits)")
     left.set_ylabel("steps of the machine done right")
     label_ends(left, ends)
     draw_held(right, rows, colours, labels)
@@ -89,10 +91,10 @@ def boundary(rows: pd.DataFrame, colours: Mapping[str, str], labels: Mapping[str
 
 
 def draw_held(axes: Axes, rows: pd.DataFrame, colours: Mapping[str, str], labels: Mapping[str, str]) -> None:
-    """The deepest stack up to which every run is right, for tanh at every gain and for the floating-point numbers."""
-    top = float(rows["deepest_bits"].max())
+    """The longest word up to which every run is right, for tanh at every gain and for floating-point numbers."""
+    top = float(rows["word_bits"].max())
     for held, style in (("predicted_right_steps", "-"), ("right_steps", "o")):
-        depth = deepest_held(rows, held)
+        depth = longest_held(rows, held)
         gains = sorted((int(name.removeprefix("tanh-")), bits) for name, bits in depth.items() if "tanh-" in name)
         colour = OKABE_ITO["green"]
         axes.plot(*zip(*gains, strict=True), style, color=colour, markeredgewidth=0, clip_on=False)
@@ -101,17 +103,18 @@ def draw_held(axes: Axes, rows: pd.DataFrame, colours: Mapping[str, str], labels
         axes.axhline(depth[name], color=colours[name], linewidth=1.2)
         ends.append(Label(labels[name], gains[-1][0], depth[name], colours[name]))
     axes.set_xlim(0, gains[-1][0])
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_ylim(0, top)
     axes.set_xlabel("log₂ of the gain g")
-    axes.set_ylabel("deepest stack held (bits)")
+    axes.set_ylabel("longest word held (bits)")
     label_ends(axes, ends)
 
 
-def deepest_held(rows: pd.DataFrame, column: str) -> dict[str, float]:
-    """By arithmetic, the deepest stack in bits up to which no run of any depth went wrong."""
+def longest_held(rows: pd.DataFrame, column: str) -> dict[str, float]:
+    """By arithmetic, the longest word in bits up to which no run went wrong."""
     held = {}
     for name, mine in rows.groupby("arithmetic"):
-        right = (mine[column] == mine["machine_steps"]).groupby(mine["deepest_bits"]).all()
+        right = (mine[column] == mine["machine_steps"]).groupby(mine["word_bits"]).all()
         failed = right.index[~right]
         good = right.index[right.index < failed.min()] if len(failed) else right.index
         held[str(name)] = float(good.max()) if len(good) else 0.0
