@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pgm_rnn.checks import as_tensor, check_alphabet, check_duration, check_integer, reject
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.sequences import Sequences
-from pgm_rnn.sides import NO_SIDES, Conditions, Sides
+from pgm_rnn.sides import NO_SIDES, Conditions, Sides, check_side
 
 
 class ParameterCount(NamedTuple):
@@ -72,15 +72,13 @@ class Family(nn.Module):
         duration, sides = check_duration(duration), dict[str, Tensor]()
         for argument, value, width in (("context", context, self.context_dim), ("inputs", inputs, self.input_dim)):
             if (value is None) == (width is None):
-                sides |= {} if value is None else {argument: as_tensor(argument, value)}
+                if value is not None:
+                    steps = duration if argument == "inputs" else None
+                    sides[argument] = check_side(argument, as_tensor(argument, value), steps, self.replicates)
             elif value is None:
                 raise reject(argument, f"what {type(self).__name__} with its dimension {width} takes", "None")
             else:
                 raise reject(argument, f"None, because {type(self).__name__} takes no {argument}", type(value).__name__)
-        if "inputs" in sides:
-            steps = sides["inputs"].shape[-2:][0 if sides["inputs"].dtype.is_floating_point else -1 :][:1]
-            if tuple(steps) != (duration,):
-                raise reject("inputs", f"{duration} steps, as many as symbols", f"shape {tuple(sides['inputs'].shape)}")
         return self.law(duration, **sides)
 
     def law(self, duration: int, *args: Any, **kwargs: Any) -> SequenceDistribution:

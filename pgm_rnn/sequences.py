@@ -54,6 +54,7 @@ class Sequences:
         if self.lengths is not None:
             padding = torch.arange(raw.shape[1], device=raw.device) >= self.lengths.unsqueeze(-1)
             raw = torch.where(padding, torch.zeros_like(raw), raw)
+            inputs = _without_padding(inputs, padding)
         self.symbols = check_symbols("symbols", raw, self.alphabet_size)
         self.sides = Sides(
             _check_side("context", context, (len(self),)), _check_side("inputs", inputs, (len(self), self.duration))
@@ -194,6 +195,17 @@ def _check_lengths(lengths: Tensor, symbols: Tensor) -> Tensor:
     if int(lengths.min()) < 1 or int(lengths.max()) > duration:
         raise reject("lengths", f"integers in 1..{duration}", f"{int(lengths.min())}..{int(lengths.max())}")
     return lengths.to(symbols.device, torch.long)
+
+
+def _without_padding(inputs: Tensor | np.ndarray | None, padding: Tensor) -> Tensor | None:
+    """Inputs with zeros where there is no symbol; of another shape than the words they are left to be refused."""
+    if inputs is None:
+        return None
+    values = as_tensor("inputs", inputs)
+    if values.shape[:2] != padding.shape:
+        return values
+    where = padding.to(values.device).reshape(*padding.shape, *(1,) * (values.ndim - 2))
+    return torch.where(where, torch.zeros_like(values), values)
 
 
 def _check_side(argument: str, values: Tensor | np.ndarray | None, shape: tuple[int, ...]) -> Tensor | None:

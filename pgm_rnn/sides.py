@@ -49,12 +49,32 @@ class Conditions(NamedTuple):
     shares: Tensor
 
 
+def check_side(argument: str, values: Tensor, steps: int | None, replicates: int | None) -> Tensor:
+    """Contexts or inputs of G sequences, with a leading axis R where replicates have their own.
+
+    Raises:
+        InputError: if they are not labels ``(G,)`` or vectors ``(G, D)`` or, for inputs, ``(G, T)`` or ``(G, T, D)``.
+    """
+    vectors = values.dtype.is_floating_point
+    rank = 1 + (steps is not None) + vectors
+    own_lead = values.ndim == rank + 1 and values.shape[0] == replicates
+    shape = ", ".join(["G", *(() if steps is None else (str(steps),)), *(("D",) if vectors else ())])
+    expected = f"{'vectors' if vectors else 'labels'} of shape ({shape}{',' if rank == 1 else ''}) with G at least 1"
+    if not (values.ndim == rank or own_lead) or 0 in values.shape:
+        raise reject(argument, expected, tuple(values.shape))
+    if steps is not None and values.shape[values.ndim - 1 - vectors] != steps:
+        raise reject(argument, f"{steps} steps, as many as symbols", f"shape {tuple(values.shape)}")
+    return values
+
+
 def encode(argument: str, values: Tensor, width: int) -> Tensor:
     """Vectors ``(..., width)`` in float64: as they are, or the one-hots of labels ``(...)`` in ``0..width-1``.
 
     >>> encode("context", torch.tensor([1, 0]), 2).tolist()
     [[0.0, 1.0], [1.0, 0.0]]
     """
+    if not values.dtype.is_floating_point and width == 1:
+        raise reject(argument, "vectors of 1 number, such as 0.3", "integer labels", "a single label would say nothing")
     if not values.dtype.is_floating_point:
         return nn.functional.one_hot(check_symbols(argument, values, width), width).double()
     if values.ndim < 1 or values.shape[-1] != width:

@@ -455,3 +455,8 @@ def test_a_hostile_configuration_builds_nothing(name: str, tmp_path: Path) -> No
         save_file({"x": torch.zeros(1)}, tmp_path / "forged", metadata=metadata)
         with pytest.raises(InputError, match=r"^path: expected a model file written by save"):
             pgm_rnn.load(tmp_path / "forged")
+
+
+def test_nothing_follows_end() -> None:
+    with pytest.raises(InputError, match="sequences: expected words with nothing behind END"):
+        fit(EndSymbol(Recurrent(3, 2)), Sequences([[0, 2, 1], [0, 1, 2]], 3))

@@ -173,3 +173,15 @@ def test_models_are_ranked_on_words_that_end() -> None:
     ladder = compare_ladder(data, progress=False)
     assert set(ladder.index) == {"iid", "markov", "rnn-4", "rnn-16", "table"}
     assert float(ladder.nats_per_symbol["markov"]) < float(ladder.nats_per_symbol["iid"])
+
+
+@pytest.mark.parametrize("wrong", [-1, 99, torch.nan])
+def test_inputs_behind_a_word_s_end_are_padding(wrong: float) -> None:
+    """Whatever stands there is neither checked nor seen: the words are the same, and so is their tree."""
+    labels = isinstance(wrong, int)
+    inputs = torch.tensor([[0, 1, 1], [1, 0, 0]]) if labels else torch.rand(2, 3, 2, dtype=torch.double)
+    spoilt = inputs.clone()
+    spoilt[0, 2:], spoilt[1, 1:] = wrong, wrong
+    words = [Sequences([[0, 1, 0], [1, 0, 0]], 2, lengths=[2, 1], inputs=given) for given in (inputs, spoilt)]
+    assert all(word.inputs is not None for word in words)
+    assert torch.equal(*(word.inputs for word in words if word.inputs is not None))

@@ -245,6 +245,23 @@ def test_files_keep_contexts_and_inputs(tmp_path: Any) -> None:
         (lambda: Recurrent(K, H, context_dim=2)(T, context=CONTEXT * torch.nan), "context: expected finite numbers"),
         (lambda: Recurrent(K, H, input_dim=2)(T + 1, inputs=INPUTS), "inputs: expected 5 steps, as many as symbols"),
         (lambda: Recurrent(K, H, input_dim=2)(T, context=CONTEXT), "context: expected None"),
+        (
+            lambda: Recurrent(K, H, context_dim=2)(T, context=torch.tensor(1)),
+            "context: expected labels of shape",
+        ),
+        (
+            lambda: Recurrent(K, H, context_dim=2)(T, context=CONTEXT[:0]),
+            "context: expected vectors of shape",
+        ),
+        (
+            lambda: Recurrent(K, H, context_dim=2)(T, context=CONTEXT[None]),
+            "context: expected vectors of shape",
+        ),
+        (lambda: Recurrent(K, H, input_dim=2)(T, inputs=INPUT_LABELS[0]), "inputs: expected labels of shape"),
+        (
+            lambda: Recurrent(K, H, context_dim=1)(T, context=CONTEXT_LABELS * 0),
+            "context: expected vectors of 1 number",
+        ),
         (lambda: Tabular(K, T, context_dim=2)(T, context=CONTEXT), "context: expected integer labels in 0"),
         (lambda: Markov(K, 1)(T, inputs=INPUTS), "inputs: expected None, because Markov takes no inputs"),
         (lambda: Tabular(K, T, context_dim=0), "context_dim: expected an integer of at least 1, got 0"),

@@ -128,10 +128,10 @@ def read_inputs(path: Path) -> Tensor:
     from pgm_rnn.sequences import Sequences
 
     words = Sequences.read(path)
+    if words.is_ragged:
+        lengths = f"{int(words.word_lengths.min())}..{int(words.word_lengths.max())}"
+        raise reject("inputs", "input words of one length", f"lengths {lengths} in {path.name}")
     if path.suffix != ".npz":
-        if words.lengths is not None:
-            lengths = f"{int(words.lengths.min())}..{int(words.lengths.max())}"
-            raise reject("inputs", "input words of one length", f"lengths {lengths} in {path.name}")
         return words.symbols
     if words.inputs is None:
         raise reject("inputs", "a file of words with inputs", f"{path.name}, which has none")
@@ -155,7 +155,7 @@ def widths(data: Sequences | PrefixTree | SequenceDistribution) -> dict[str, int
     sides = {} if isinstance(data, SequenceDistribution) else data.sides.given
     return {
         {"context": "context_dim", "inputs": "input_dim"}[name]: (
-            part.shape[-1] if part.dtype.is_floating_point else int(part.max()) + 1
+            part.shape[-1] if part.dtype.is_floating_point else max(int(part.max()) + 1, 2)
         )
         for name, part in sides.items()
     }

@@ -47,8 +47,11 @@ class EndingFamily(Family):
             InputError: if one of them has no symbol before END.
         """
         words = super().read(words)
-        if bool((words.symbols[:, 0] == self.alphabet_size - 1).any()):
+        ended = words.symbols == self.alphabet_size - 1
+        if bool(ended[:, 0].any()):
             raise reject("sequences", "words of at least one symbol", "END as a first symbol")
+        if bool((ended[:, :-1] & ~ended[:, 1:]).any()):
+            raise reject("sequences", "words with nothing behind END", "a symbol that follows it")
         return words
 
     def configuration(self) -> dict[str, Any]:
