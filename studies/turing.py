@@ -18,7 +18,6 @@ Three things are done with it.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -32,7 +31,8 @@ from pgm_rnn.experiment.intervals import share_interval
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.report.figures import OKABE_ITO
 from pgm_rnn.report.turing import boundary, longest_held, space_time, unit_states
-from pgm_rnn.turing import MACHINES, Machine, Transition, compile_machine, find_machine, lockstep
+from pgm_rnn.turing import MACHINES, Machine, compile_machine, find_machine, lockstep
+from pgm_rnn.turing.drawn import draw_machine, draw_palindrome
 from pgm_rnn.turing.feedback import best_share, first_confusion
 from pgm_rnn.turing.precision import PRECISIONS, Boundary, earliest_wrong, measure, predict, shortened
 from pgm_rnn.turing.tanh import measure_one_tanh, measure_tanh, predict_tanh
@@ -52,27 +52,6 @@ WORDS = {
     "universal": ("1101011100000100110011yyAyyAyy", "1100100101101100000100011yAyAy"),  # one halts; 3 by Collatz's rule
 }
 DRAWN = "drawn"
-SYMBOLS, STATES = "_abcd", "PQRS"
-
-
-def draw_machine(seed: int) -> tuple[Machine, str]:
-    """A machine with two to five symbols and one to four states, and a word of up to 20 symbols, blanks among them."""
-    chance = random.Random(seed)
-    alphabet, states = SYMBOLS[: chance.randint(2, 5)], STATES[: chance.randint(1, 4)]
-    table = {}
-    for state in states:
-        for symbol in alphabet:
-            following = "halt" if chance.random() < 0.05 else chance.choice(states)
-            table[state, symbol] = Transition(chance.choice(alphabet), chance.choice("LLRRS"), following)
-    word = "".join(chance.choice(alphabet) for _ in range(chance.randint(0, 20)))
-    return Machine(f"{DRAWN} {seed}", alphabet, states[0], ("halt",), table), word
-
-
-def draw_palindrome(length: int, seed: int) -> str:
-    """A random word of that length that reads the same from both ends: the machine must look at all of it."""
-    half = "".join(random.Random(seed).choice("01") for _ in range((length + 1) // 2))
-    return half + half[::-1][length % 2 :]
-
 
 # --------------------------------------------------------------------------------------------------------------------
 # The grid. "lockstep" compares every step in exact numbers; "examples" and "palindromes" look for the boundary of an
@@ -202,14 +181,12 @@ MIN_DRAWN, MIN_RUNS, MIN_AGREEMENT = 100, 100, 0.95
 
 def decide(frame: pd.DataFrame) -> Verdict:
     followed, looked = frame[frame["kind"] == "lockstep"], compared(frame)
-    drawn, named = followed[followed["machine"] == DRAWN], followed[followed["machine"] != DRAWN]
+    drawn, machines = followed[followed["machine"] == DRAWN], set(followed["machine"]) - {DRAWN}
     floats, agree = looked["arithmetic"].isin([*PRECISIONS]), agreement(looked)
     broken = what_is_broken(followed)
     missing = ""
-    if set(named["machine"]) < set(MACHINES) or len(drawn) < MIN_DRAWN or len(looked) < MIN_RUNS:
-        missing = (
-            f"Only {named['machine'].nunique()} machines, {len(drawn)} drawn ones, {len(looked)} runs for the boundary."
-        )
+    if machines < set(MACHINES) or len(drawn) < MIN_DRAWN or len(looked) < MIN_RUNS:
+        missing = f"Only {len(machines)} machines, {len(drawn)} drawn ones, {len(looked)} runs for the boundary."
     elif not agree[floats].all() or agree[~floats].mean() < MIN_AGREEMENT:
         missing = "Not every boundary was where it was predicted."
     verdict = "refuted" if broken else "inconclusive" if missing else "supported"
@@ -292,47 +269,61 @@ def draw_units(_: pd.DataFrame) -> Drawing:
 
 
 def sizes(frame: pd.DataFrame) -> pd.DataFrame:
-    rows = frame[(frame["kind"] == "lockstep") & (frame["machine"] != DRAWN)]
-    by = rows.groupby("machine", sort=False)
-    first = ["states", "symbols", "bits", "units", "weights"]
-    total = by[["machine_steps", "net_steps", "differing_steps"]].sum()
-    table = by[first].first().join(by.size().rename("words")).join(total).reset_index()
-    return table.astype({column: int for column in table.columns if column != "machine"})
+    by = named(frame, "lockstep").groupby("machine", sort=False)
+    table = by[["states", "symbols", "bits", "units", "weights"]].first().join(by.size().rename("words"))
+    table = table.join(by[["machine_steps", "net_steps", "differing_steps"]].sum()).astype(int).reset_index()
+    return table.rename(columns=lambda column: column.replace("_", " "))
 
 
 def precision(frame: pd.DataFrame) -> pd.DataFrame:
-    rows = frame[(frame["kind"] == "examples") & (frame["machine"] != DRAWN)]
-    columns = ["machine", "word", "arithmetic", "deepest_bits", "predicted_inexact", "measured_inexact"]
-    columns += ["earliest_wrong", "predicted_wrong", "measured_wrong"]
-    return rows[rows["measured_inexact"].notna()][columns].reset_index(drop=True)
+    headings = {
+        "machine": "machine",
+        "word": "word",
+        "arithmetic": "arithmetic",
+        "deepest_bits": "deepest stack, bits",
+        "predicted_inexact": "inexact, predicted",
+        "measured_inexact": "measured",
+        "earliest_wrong": "wrong, earliest",
+        "predicted_wrong": "predicted",
+        "measured_wrong": "measured ",
+    }
+    rows = named(frame, "examples")
+    return rows[rows["measured_inexact"].notna()][[*headings]].rename(columns=headings).reset_index(drop=True)
 
 
 def agreements(frame: pd.DataFrame) -> pd.DataFrame:
     looked = compared(frame)
-    looked = looked.assign(agree=agreement(looked), failed=looked["measured_wrong"].notna())
-    table = looked.groupby("arithmetic", sort=False).agg(
-        runs=("agree", "size"), failed=("failed", "sum"), met=("agree", "sum")
-    )
-    held = pd.Series(longest_held(looked[looked["kind"] == "palindromes"], "right_steps"), name="held, bits")
-    return table.join(held).reset_index()
+    looked = looked.assign(met=agreement(looked), wrong=looked["measured_wrong"].notna())
+    by = looked.groupby("arithmetic", sort=False)
+    held = pd.Series(longest_held(looked[looked["kind"] == "palindromes"], "right_steps"), name="longest word, bits")
+    table = by.size().rename("runs").to_frame().join(by[["wrong", "met"]].sum()).join(held).reset_index()
+    return table.rename(columns={"wrong": "went wrong", "met": "as predicted"})
 
 
 def one_tanh(frame: pd.DataFrame) -> pd.DataFrame:
-    rows = frame[(frame["kind"] == "palindromes") & frame["arithmetic"].str.startswith(ONE_TANH, na=False)]
-    return rows[["arithmetic", "word", "measured_wrong", "machine_steps", "right_steps"]].reset_index(drop=True)
+    rows = frame[frame["arithmetic"].str.startswith(ONE_TANH, na=False)]
+    columns = ["arithmetic", "word", "measured_wrong", "machine_steps", "right_steps"]
+    headings = dict(zip(columns, ("units", "word", "first wrong, t", "steps to do", "done right"), strict=True))
+    return rows[columns].rename(columns=headings).reset_index(drop=True)
 
 
 def confusions(frame: pd.DataFrame) -> pd.DataFrame:
-    rows = frame[(frame["kind"] == "lockstep") & (frame["machine"] != DRAWN) & (frame["confused"] == True)]  # noqa: E712  # objects, with gaps
-    columns = [
-        "first_moment",
-        "second_moment",
-        "both_show",
-        "first_goes_on",
-        "second_goes_on",
-        "best_share_from_output",
-    ]
-    return rows.groupby("machine", sort=False)[["word", *columns]].first().reset_index()
+    rows = named(frame, "lockstep").dropna(subset="first_moment")
+    headings = {
+        "word": "word",
+        "first_moment": "moment",
+        "second_moment": "and moment",
+        "both_show": "show",
+        "first_goes_on": "then the first",
+        "second_goes_on": "the second",
+        "best_share_from_output": "best share",
+    }
+    return rows.groupby("machine", sort=False)[[*headings]].first().rename(columns=headings).reset_index()
+
+
+def named(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """The rows of one kind about machines that come along."""
+    return frame[(frame["kind"] == kind) & (frame["machine"] != DRAWN)]
 
 
 FIGURES = {

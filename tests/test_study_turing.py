@@ -186,9 +186,9 @@ def test_figures_and_tables_of_a_small_run() -> None:
     frame = to_frame([{**columns, **record} for record in records])
     assert all(figure.draw(frame).axes for figure in STUDY.figures.values())
     sizes, agreements, precision, one_tanh, confused = (table for _, table in STUDY.tables(frame))
-    assert sizes.set_index("machine").loc["increment", ["units", "differing_steps"]].tolist() == [51, 0]
-    assert (agreements["runs"] == agreements["met"]).all()
-    assert (precision["predicted_inexact"] == precision["measured_inexact"]).all()
-    assert one_tanh["measured_wrong"].notna().all()
+    assert sizes.set_index("machine").loc["increment", ["units", "differing steps"]].tolist() == [51, 0]
+    assert (agreements["runs"] == agreements["as predicted"]).all()
+    assert (precision["inexact, predicted"] == precision["measured"]).all()
+    assert one_tanh["first wrong, t"].notna().all()
     assert set(confused["machine"]) == wanted
     assert STUDY.decide(frame).verdict == "inconclusive"
