@@ -55,7 +55,8 @@ DRAWN = "drawn"
 
 # --------------------------------------------------------------------------------------------------------------------
 # The grid. "lockstep" compares every step in exact numbers; "examples" and "palindromes" look for the boundary of an
-# arithmetic. Seeds are those of drawn machines and of random palindromes.
+# arithmetic. Seeds are those of drawn machines and of random palindromes. (A first standard run drew them with
+# neighbouring seeds that began alike, so that many palindromes were the same; the rule was not touched.)
 
 ARITHMETICS = ("float32", "float64", *(f"tanh-{exponent}" for exponent in range(2, 21, 2)))  # the gain is 2^exponent
 ONE_TANH = "one tanh"
@@ -126,7 +127,11 @@ def follow(machine: Machine, word: str, max_steps: int) -> dict[str, Any]:
     row |= {"best_share_from_output": best_share(machine, run), "confused": found is not None}
     if found is not None:
         shown = [f"{output.state}, {output.symbol}" for output in (found.output, *found.following)]
+        tapes = [
+            f"{moment.left}[{moment.right[:1] or machine.blank}]{moment.right[1:]}" for moment in found.configurations
+        ]
         row |= {"first_moment": found.steps[0], "second_moment": found.steps[1]}
+        row |= {"first_tape": tapes[0], "second_tape": tapes[1]}
         row |= dict(zip(("both_show", "first_goes_on", "second_goes_on"), shown, strict=True))
     return row
 
@@ -310,9 +315,10 @@ def one_tanh(frame: pd.DataFrame) -> pd.DataFrame:
 def confusions(frame: pd.DataFrame) -> pd.DataFrame:
     rows = named(frame, "lockstep").dropna(subset="first_moment")
     headings = {
-        "word": "word",
         "first_moment": "moment",
+        "first_tape": "tape",
         "second_moment": "and moment",
+        "second_tape": "its tape",
         "both_show": "show",
         "first_goes_on": "then the first",
         "second_goes_on": "the second",
@@ -361,8 +367,8 @@ def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
             agreements(frame),
         ),
         (
-            "The words of the table above that are not exact in floating point: the first inexact state, and the first "
-            "state with a wrong symbol, in steps of the network; empty where that does not happen. Earliest: a bound "
+            "Runs of these machines that are not exact in floating point: the first inexact state, and the first state "
+            "with a wrong symbol, in steps of the network; empty where that does not happen. Earliest: a bound "
             "from the depth of the stacks alone.",
             precision(frame),
         ),
@@ -373,9 +379,10 @@ def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
             one_tanh(frame),
         ),
         (
-            "What a network whose only recurrence is from its output cannot do. Two moments of a run (steps of the "
-            "machine) show the same state and symbol; what follows differs, so no function of the output gives both. "
-            "Last: the share of next outputs that the best such function gets right on that run.",
+            "What a network whose only recurrence is from its output cannot do. Two configurations of a run, at these "
+            "steps of the machine, show the same state and symbol (in brackets); what they show next differs, so no "
+            "function of the output gives both. Last: the share of next outputs that the best such function gets "
+            "right on that run.",
             confusions(frame),
         ),
     ]

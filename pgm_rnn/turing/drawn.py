@@ -13,11 +13,11 @@ def draw_machine(seed: int) -> tuple[Machine, str]:
     """A machine with two to five symbols and one to four states, and a word of up to 20 symbols, blanks among them.
 
     Example:
-        >>> machine, word = draw_machine(0)
+        >>> machine, word = draw_machine(4)
         >>> machine.alphabet, machine.states, word
-        ('_abcd', ('P', 'Q', 'R', 'S', 'halt'), 'aa')
+        ('_abcd', ('P', 'Q', 'R', 'halt'), 'bddbccbaacacb_d')
     """
-    chance = random.Random(seed)
+    chance = random.Random(f"machine {seed}")  # hashed, for neighbouring integers begin alike
     alphabet, states = SYMBOLS[: chance.randint(2, 5)], STATES[: chance.randint(1, 4)]
     table = {}
     for state in states:
@@ -33,7 +33,8 @@ def draw_palindrome(length: int, seed: int) -> str:
 
     Example:
         >>> draw_palindrome(6, seed=1)
-        '000000'
+        '010010'
     """
-    half = "".join(random.Random(seed).choice("01") for _ in range((length + 1) // 2))
+    chance = random.Random(f"palindrome {length} {seed}")
+    half = "".join(chance.choice("01") for _ in range((length + 1) // 2))
     return half + half[::-1][length % 2 :]
