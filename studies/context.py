@@ -30,6 +30,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -228,6 +229,10 @@ def divergence_at(x: Tensor, source: Conditional, T: int, predict: Callable[[Ten
 # --------------------------------------------------------------------------------------------------------------------
 # The decision. It stood here before the first standard run, after runs of parts of it with 5 to 10 seeds on the four
 # sources, which showed what H to compare and that shares can be far below 0; x at unseen values had not been looked at.
+# Pilots on 300 words had been seen too. An earlier "grammars" had rrxor in place of simple-nonunifilar; it was swapped
+# after a pilot, because a network with H = 8 did not learn rrxor itself, with or without x.
+# After a review: convergence is asked of every way on every source by itself, where it had been pooled over x at every
+# step, and (2) compares over the same four sources in every seed; neither changed the outcome.
 
 ENOUGH, MIN_SEEDS, MIN_CONVERGED, FEW_VALUES = 0.9, 5, 0.8, 3
 
@@ -239,8 +244,8 @@ RULE = (
     "length trained on: d = s of x at every step - s of x as h_0, where what is below 0 counts as 0, averaged over "
     "the sources by seed. It holds if the 95 % t-interval of d lies above 0, and fails if it lies below.\n"
     "Supported: all of (1) hold and (2) does not fail. Refuted: one of (1) fails, or (2) fails. Inconclusive: anything "
-    "else; fewer than the four sources, fewer than five seeds, or fewer than four fifths of the fits of (1) "
-    "converged.\n"
+    "else; fewer than the four sources, or fewer than five seeds with finite numbers, in (1) or (2); or fewer than "
+    "four fifths of the fits converged of one of the five of (1), or of x as h_0 on one source.\n"
     "The number is the lowest mean of the five shares, with its interval."
 )
 
@@ -280,23 +285,38 @@ def deciding_shares(rows: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def beyond(rows: pd.DataFrame) -> pd.Series:
-    """By seed, how much more of the information x at every step captures at unseen positions than x as h_0."""
+    """By seed, how much more of the information x at every step captures at unseen positions than x as h_0: over the
+    four sources, and only in seeds in which both were measured on all of them."""
     limit = rows[(rows["kind"] == "limit") & rows["model"].isin(["input", "initial"])]
     shares = limit.assign(kept=limit["captured_share_beyond"].clip(lower=0))
-    table = shares.pivot_table(index="seed", columns="model", values="kept")
-    return (table["input"] - table["initial"]).dropna() if len(table.columns) == 2 else pd.Series(dtype=float)
+    table = shares.pivot_table(index=["process", "seed"], columns="model", values="kept")
+    table = table.reindex(columns=["input", "initial"]).dropna()
+    return (table["input"] - table["initial"]).unstack("process").reindex(columns=list(SOURCES)).dropna().mean(axis=1)
 
 
 def what_is_missing(rows: pd.DataFrame, shares: Mapping[str, pd.Series]) -> str:
     """Why the rule cannot decide, or nothing."""
     if len(shares) <= len(SOURCES):
         return f"Only {len(shares)} of the four sources and the few values were measured."
-    seeds = min(*(len(share) for share in shares.values()), len(beyond(rows)))
+    if both := len(SOURCES) - len(measured_beyond(rows)):
+        return f"Beyond the length trained on, {both} of the four sources lack x at every step or x as h_0."
+    seeds = min(*(int(np.isfinite(share).sum()) for share in shares.values()), len(beyond(rows)))
     if seeds < MIN_SEEDS:
         return f"Only {seeds} seeds."
-    deciding = rows.loc[pd.concat(list(shares.values())).index]
-    converged = float(deciding["converged"].astype(bool).mean())
-    return f"Only {converged:.0%} of the deciding fits converged." if converged < MIN_CONVERGED else ""
+    fits = {name: rows.loc[share.index, "converged"] for name, share in shares.items()}
+    first = rows[(rows["kind"] == "limit") & (rows["model"] == "initial")]
+    fits |= {f"{name}, x as h_0": part["converged"] for name, part in first.groupby("process")}
+    converged = {name: float(part.astype(bool).mean()) for name, part in fits.items()}
+    least = min(converged, key=lambda name: converged[name])
+    if converged[least] < MIN_CONVERGED:
+        return f"Only {converged[least]:.0%} of the deciding fits converged ({least})."
+    return ""
+
+
+def measured_beyond(rows: pd.DataFrame) -> list[str]:
+    """The sources on which both ways of (2) were measured."""
+    models = rows[rows["kind"] == "limit"].groupby("process")["model"].agg(set)
+    return [source for source in SOURCES if {"input", "initial"} <= models.get(source, set())]
 
 
 def by_entry(rows: pd.DataFrame) -> str:

@@ -98,13 +98,64 @@ def test_ruin_at_unseen_positions_counts_as_nothing_captured() -> None:
         (results().query("kind != 'values'"), "Only 4 of the four sources and the few values"),
         (results(num_values=2), "Only 4 of the four sources and the few values"),
         (results(converged=False), "Only 0% of the deciding fits converged"),
-        (results().query("model != 'initial'"), "Only 0 seeds"),
+        (results().query("model != 'initial'"), "4 of the four sources lack"),
     ],
 )
 def test_too_little_is_inconclusive(frame: pd.DataFrame, reason: str) -> None:
     verdict = STUDY.decide(frame)
     assert verdict.verdict == "inconclusive"
     assert reason in verdict.reason
+
+
+def where(frame: pd.DataFrame, kind: str, process: str, model: str, seeds: int) -> pd.Series:
+    """The first so many seeds of one contest."""
+    mine = (frame["kind"] == kind) & (frame["process"] == process)
+    return mine & (frame["model"] == model) & (frame["seed"] < seeds)
+
+
+@pytest.mark.parametrize(
+    ("kind", "process", "model"),
+    [
+        ("limit", "coins", "input"),
+        ("limit", "bells", "initial"),
+        ("values", MODULE.NUMBER, "input"),
+    ],
+)
+def test_every_way_must_have_converged_by_itself(kind: str, process: str, model: str) -> None:
+    frame = results()
+    for seeds, verdict in ((1, "supported"), (2, "inconclusive")):
+        found = STUDY.decide(frame.assign(converged=~where(frame, kind, process, model, seeds)))
+        assert found.verdict == verdict
+    assert "Only 60% of the deciding fits converged" in found.reason
+    assert process in found.reason.splitlines()[0]
+
+
+@pytest.mark.parametrize("model", ["input", "initial"])
+def test_beyond_compares_over_the_same_sources(model: str) -> None:
+    """A seed in which a way lacks a source is no seed: sources differ by more than the ways do."""
+    frame = results(seeds=6)
+    easy = frame["process"] == "coins"
+    frame = frame.assign(captured_share_beyond=frame["captured_share_beyond"] + 5.0 * easy)
+    whole, lost = MODULE.beyond(frame), where(frame, "limit", "coins", model, 1)
+    nan = frame.assign(captured_share_beyond=frame["captured_share_beyond"].mask(lost))
+    pd.testing.assert_series_equal(MODULE.beyond(nan), whole.drop(0))
+    assert STUDY.decide(nan).verdict == "supported"
+    fewer = nan[nan["seed"] < 5]
+    assert (STUDY.decide(fewer).verdict, STUDY.decide(fewer).reason[:12]) == ("inconclusive", "Only 4 seeds")
+
+
+def test_beyond_needs_all_four_sources() -> None:
+    frame = results()
+    verdict = STUDY.decide(frame[~where(frame, "limit", "coins", "initial", 5)])
+    assert verdict.verdict == "inconclusive"
+    assert verdict.reason.startswith("Beyond the length trained on, 1 of the four sources lack")
+
+
+def test_a_share_that_is_nan_does_not_count() -> None:
+    frame = results()
+    lost = where(frame, "limit", "bells", "input", 1)
+    verdict = STUDY.decide(frame.assign(captured_share=frame["captured_share"].mask(lost)))
+    assert (verdict.verdict, verdict.reason[:12]) == ("inconclusive", "Only 4 seeds")
 
 
 def test_cells_that_x_at_every_step_loses_are_named() -> None:

@@ -101,6 +101,41 @@ def test_too_little_is_inconclusive(frame: pd.DataFrame, reason: str) -> None:
     assert (verdict.verdict, reason in verdict.reason) == ("inconclusive", True), verdict.reason
 
 
+def with_nan(frame: pd.DataFrame, column: str, way: str, seed: int) -> pd.DataFrame:
+    lost = (frame["process"] == UNIFORM) & (frame["ending"] == way) & (frame["seed"] == seed)
+    return frame.assign(**{column: frame[column].mask(lost)})
+
+
+@pytest.mark.parametrize("way", [*WAYS, MODULE.NO_ENDING])
+@pytest.mark.parametrize("column", ["length_distance", "incomplete"])
+@pytest.mark.parametrize(("seeds", "reason"), [(5, "Only 4 data seeds with finite"), (9, "Not all numbers are finite")])
+def test_a_number_that_is_nan_is_inconclusive(way: str, column: str, seeds: int, reason: str) -> None:
+    verdict = STUDY.decide(with_nan(results(seeds=seeds), column, way, 2))
+    assert verdict.verdict == "inconclusive"
+    assert f"({way} on {UNIFORM})" in verdict.reason
+    assert verdict.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("way", [*WAYS, MODULE.NO_ENDING])
+def test_every_way_must_have_converged_by_itself(way: str) -> None:
+    """On every source: the others' fits do not make up for it."""
+    frame = results()
+    mine = (frame["ending"] == way) & (frame["process"] == BIMODAL)
+    for seeds, verdict in ((1, "supported"), (2, "inconclusive")):
+        found = STUDY.decide(frame.assign(converged=~(mine & (frame["seed"] < seeds))))
+        assert found.verdict == verdict
+    assert f"Only 60% of the deciding fits converged ({way} on {BIMODAL})" in found.reason
+
+
+def test_of_lengths_equally_frequent_the_shortest_is_usual() -> None:
+    assert MODULE.usual_length(torch.tensor([0.0, 0.25, 0.25 + 1e-12, 0.25 - 1e-12], dtype=torch.double)) == 1
+    assert MODULE.usual_length(torch.tensor([0.0, 0.2, 0.5, 0.3], dtype=torch.double)) == 2
+    source = processes.parse(UNIFORM)
+    assert isinstance(source, processes.FiniteWords)
+    law = source.length_law(8)
+    assert MODULE.usual_length(law[:-1]) == int(law.nonzero()[0])
+
+
 def test_the_nearest_way_is_named_with_paired_differences() -> None:
     frame = results()
     frame["kl_nats_per_word"] += 0.5 * frame["seed"]  # shared by all ways: a paired difference does not see it

@@ -115,12 +115,32 @@ def test_an_interval_across_the_tolerance_is_open() -> None:
         (results().query("seed < 4"), "Only 4 seeds"),
         (results().query("channel != 'delay'"), "Only 7 of the 8 channels"),
         (results().query("channel != 'delay' or network != 'without'"), "Only 7 of the 8 channels"),
+        (results().query("network != 'told early'"), "told early was measured on preview, previewed-coin"),
+        (results().query("network != 'told early' or channel == 'preview'"), "told early was measured on previewed"),
     ],
 )
 def test_too_little_is_inconclusive(frame: pd.DataFrame, reason: str) -> None:
     verdict = STUDY.decide(frame)
     assert verdict.verdict == "inconclusive"
     assert reason in verdict.reason
+
+
+@pytest.mark.parametrize("network", MODULE.FEEDBACK)
+def test_a_loss_that_is_nan_does_not_count(network: str) -> None:
+    frame = results()
+    lost = (frame["channel"] == "preview") & (frame["network"] == network) & (frame["seed"] == 0)
+    verdict = STUDY.decide(frame.assign(loss_nats_per_word=frame["loss_nats_per_word"].mask(lost)))
+    assert verdict.verdict == "inconclusive"
+    assert verdict.reason == f"Only 4 seeds with a finite loss (preview, {network})."
+
+
+def test_a_miss_is_told_of_the_seeds_that_have_a_loss() -> None:
+    made = pd.concat([results(), pd.DataFrame(rows("delay", MODULE.WITH, 1.4))], ignore_index=True)
+    made = made[(made["channel"] != "delay") | (made["network"] != MODULE.WITH) | (made["loss_nats_per_word"] > 1.3)]
+    lost = (made["channel"] == "delay") & (made["network"] == MODULE.WITH) & (made["seed"] == 0)
+    contest = MODULE.hold(made.assign(loss_nats_per_word=made["loss_nats_per_word"].mask(lost)), "delay")
+    assert contest.missed.mean == pytest.approx(0.4, abs=1e-3)
+    assert contest.arbitrary == "missed"
 
 
 @pytest.mark.parametrize("scale", ["standard", "full"])

@@ -68,14 +68,14 @@ def incomplete_by_cut(rows: pd.DataFrame, endings: Contestants, cut: str, margin
     """What the sampler without an ending leaves incomplete, by the length at which it is cut, beside the endings.
 
     Rows of one process hold ``incomplete`` and ``true_lengths``; those of the ending ``cut`` also the list
-    ``incomplete_when_cut``.
+    ``incomplete_when_cut``, and ``lengths`` that are a point: the length to mark.
     """
     figure, (axes,) = panels([rows["process"].iloc[0]], size=(4.4, 2.6), margin=1.9)
     true = np.array(json.loads(rows["true_lengths"].iloc[0]))[1:-1]
     lengths = 1 + np.flatnonzero(true)  # the source has no words of the others
-    lists = rows.loc[rows["ending"] == cut, "incomplete_when_cut"].map(json.loads)
-    shares = np.array(lists.to_list())[:, lengths - 1]
-    means, usual = shares.mean(0), int(true[lengths - 1].argmax())
+    without = rows[rows["ending"] == cut]
+    shares = np.array(without["incomplete_when_cut"].map(json.loads).to_list())[:, lengths - 1]
+    means, usual = shares.mean(0), lengths == int(np.argmax(json.loads(without["lengths"].iloc[0])))
     axes.fill_between(lengths, shares.min(0), shares.max(0), color=GREY, alpha=0.2, linewidth=0)
     axes.plot(lengths, means, "o-", color=GREY)
     axes.plot(lengths[usual], means[usual], "o", color=GREY, markersize=11, markerfacecolor="none")
