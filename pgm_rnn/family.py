@@ -76,7 +76,8 @@ class Family(nn.Module):
                     steps = duration if argument == "inputs" else None
                     sides[argument] = check_side(argument, as_tensor(argument, value), steps, self.replicates)
             elif value is None:
-                raise reject(argument, f"what {type(self).__name__} with its dimension {width} takes", "None")
+                each = "sequence" if argument == "context" else "step"
+                raise reject(argument, f"one for each {each}, of dimension {width}", "None")
             else:
                 raise reject(argument, f"None, because {type(self).__name__} takes no {argument}", type(value).__name__)
         return self.law(duration, **sides)

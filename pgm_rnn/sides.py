@@ -70,6 +70,7 @@ def check_side(argument: str, values: Tensor, steps: int | None, replicates: int
 def encode(argument: str, values: Tensor, width: int) -> Tensor:
     """Vectors ``(..., width)`` in float64: as they are, or the one-hots of labels ``(...)`` in ``0..width-1``.
 
+    >>> import torch
     >>> encode("context", torch.tensor([1, 0]), 2).tolist()
     [[0.0, 1.0], [1.0, 0.0]]
     """

@@ -96,7 +96,7 @@ def test_a_number_for_a_context(capsys: pytest.CaptureFixture[str], tmp_path: Pa
         (("--context", "0.5"), "context: expected "),
         (("--context", "one"), "context: expected a label such as 2, or numbers such as 0.3,1.2, got 'one'"),
         (("--context", ""), "context: expected a label such as 2, or numbers such as 0.3,1.2, got ''"),
-        ((), "context: expected what Markov"),
+        ((), "context: expected one for each sequence"),
     ],
 )
 def test_contexts_that_do_not_fit(

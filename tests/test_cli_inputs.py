@@ -101,7 +101,7 @@ def test_vectors_as_inputs(capsys: pytest.CaptureFixture[str], asked: Path) -> N
     ("arguments", "says"),
     [
         (("sample", "deaf", "--inputs", "x.csv"), "inputs: expected None, because Recurrent takes no inputs"),
-        (("sample", "net", "-T", "4"), "inputs: expected what Recurrent with its dimension 2 takes, got None"),
+        (("sample", "net", "-T", "4"), "inputs: expected one for each step, of dimension 2, got None"),
         (("sample", "net", "--inputs", "x.csv", "-T", "5"), "inputs: expected 5 steps, as many as symbols"),
         (("sample", "net", "--inputs", "ragged.csv"), "inputs: expected input words of one length, got lengths 2..3"),
         (("sample", "net", "--inputs", "large.csv"), "inputs: expected symbols in 0..1, got 2"),
@@ -120,7 +120,7 @@ def test_vectors_as_inputs(capsys: pytest.CaptureFixture[str], asked: Path) -> N
             ("sample", "--process", "delay(flip=0.0)", "--inputs", "x.csv", "--prefix", "1"),
             "prefix: expected a prefix of positive probability",
         ),
-        (("score", "net", "bare.npz"), "inputs: expected what Recurrent"),
+        (("score", "net", "bare.npz"), "inputs: expected one for each step"),
         (("score", "deaf", "wide.npz"), "inputs: expected None, because Recurrent takes no inputs"),
         (("fit", "uneven.npz", "--model", "recurrent(hidden_dim=2)", "-o", "m"), "inputs: expected vectors of shape"),
         (

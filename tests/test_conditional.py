@@ -274,7 +274,7 @@ LABELS, NUMBERS = torch.tensor([0, 1]), torch.tensor([[0.5], [0.6]])
         (lambda: coins()(3, context=LABELS - 1), r"context: expected symbols in 0\.\.3, got -1"),
         (lambda: coins()(3, context=NUMBERS), r"context: expected integer labels in 0\.\.3"),
         (lambda: coins()(3, context=torch.zeros(2, 2, dtype=torch.long)), r"context: expected labels of shape \(G,\)"),
-        (lambda: coins()(3, inputs=NUMBERS), "context: expected what Mixture"),
+        (lambda: coins()(3, inputs=NUMBERS), "context: expected one for each sequence, of dimension 4"),
         (lambda: coins()(3, LABELS, torch.zeros(2, 3, 1)), "inputs: expected None, because Mixture takes no inputs"),
         (lambda: sliding_golden_mean()(3, context=LABELS), "context: expected numbers of shape"),
         (lambda: sliding_golden_mean()(3, context=NUMBERS.expand(2, 2)), "context: expected vectors of 1 numbers"),
@@ -292,7 +292,7 @@ LABELS, NUMBERS = torch.tensor([0, 1]), torch.tensor([[0.5], [0.6]])
         (lambda: Interpolated(even(), biased_coin()), r"last: expected a process of shape \(2, 2, 2\), as first"),
         (lambda: Interpolated(BAD, even()), "first: expected a Process, got Mixture"),
         (lambda: score(Recurrent(2, 2, context_dim=3), coins(), 3), "context: expected symbols in 0"),
-        (lambda: score(Recurrent(2, 2, context_dim=1), even(), 3), "context: expected what Recurrent"),
+        (lambda: score(Recurrent(2, 2, context_dim=1), even(), 3), "context: expected one for each sequence"),
         (lambda: PrefixTree.from_source(coins(), 30), "duration: expected at most 4,194,304"),
     ],
 )

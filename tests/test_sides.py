@@ -239,7 +239,7 @@ def test_files_keep_contexts_and_inputs(tmp_path: Any) -> None:
     ("call", "says"),
     [
         (lambda: Recurrent(K, H)(T, context=CONTEXT), "context: expected None, because Recurrent takes no context"),
-        (lambda: Recurrent(K, H, context_dim=2)(T), "context: expected what Recurrent"),
+        (lambda: Recurrent(K, H, context_dim=2)(T), "context: expected one for each sequence, of dimension 2"),
         (lambda: Recurrent(K, H, context_dim=3)(T, context=CONTEXT), "context: expected vectors of 3 numbers"),
         (lambda: Recurrent(K, H, context_dim=2)(T, context=CONTEXT_LABELS + 1), r"context: expected symbols in 0\.\.1"),
         (lambda: Recurrent(K, H, context_dim=2)(T, context=CONTEXT * torch.nan), "context: expected finite numbers"),
@@ -276,7 +276,10 @@ def test_files_keep_contexts_and_inputs(tmp_path: Any) -> None:
             "context_as: expected 'input' with recurrence='output'",
         ),
         (lambda: fit(Recurrent(K, H), data("labels", 0)), "context: expected None, because Recurrent takes no context"),
-        (lambda: fit(Recurrent(K, H, context_dim=2), Sequences(WORDS, K)), "context: expected what Recurrent"),
+        (
+            lambda: fit(Recurrent(K, H, context_dim=2), Sequences(WORDS, K)),
+            "context: expected one for each sequence, of dimension 2",
+        ),
         (
             lambda: fit(Recurrent(K, H, context_dim=2), data("labels", 0), mode="output-vector"),
             "data: expected words without context and inputs with mode 'output-vector', got context",

@@ -260,7 +260,7 @@ X = torch.tensor([[0, 1, 1]])
     [
         (
             lambda: processes.binary_symmetric()(3),
-            "inputs: expected what Transducer with its dimension 2 takes",
+            "inputs: expected one for each step, of dimension 2",
         ),
         (lambda: processes.binary_symmetric()(4, inputs=X), "inputs: expected 4 steps, as many as symbols"),
         (lambda: processes.binary_symmetric()(3, inputs=X + 1), r"inputs: expected symbols in 0\.\.1, got 2"),
