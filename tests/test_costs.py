@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from statistics import median
 
 import pytest
 import torch
@@ -109,10 +110,10 @@ def test_the_allocator_s_record_says_the_same(name: str) -> None:
     }[name]
 
     def step() -> None:
-        leaf.grad = None
-        made().sum().backward()
+        torch.autograd.grad(made().sum(), leaf)  # nothing from outside is freed here, which a record may or may not see
 
-    assert peak_bytes(step) == pytest.approx(recorded_peak(step), rel=0.01)
+    recorded = median(recorded_peak(step) for _ in range(5))  # events of one instant come in any order, once in a while
+    assert peak_bytes(step) == pytest.approx(recorded, rel=0.01)
 
 
 def test_no_graph_keeps_nothing() -> None:
