@@ -1,7 +1,7 @@
 """Turing machines as recurrent networks: what a person types, compiled to A, B and c, and run beside the machine."""
 
+from pgm_rnn.turing.catalogue import MACHINES, find_machine
 from pgm_rnn.turing.compiler import Layout, compile_machine, run_net
-from pgm_rnn.turing.library import MACHINES, find_machine
 from pgm_rnn.turing.lockstep import Moment, lockstep
 from pgm_rnn.turing.machine import Machine, Transition, parse_machine
 from pgm_rnn.turing.net import Net, exact_run, float_run

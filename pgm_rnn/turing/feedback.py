@@ -38,7 +38,7 @@ def first_confusion(machine: Machine, run: Sequence[Configuration]) -> Confusion
     A network whose only recurrence is from its output computes the next output as a function of the last one.
 
     Example:
-        >>> from pgm_rnn.turing.library import find_machine
+        >>> from pgm_rnn.turing.catalogue import find_machine
         >>> from pgm_rnn.turing.simulator import simulate
         >>> machine = find_machine("increment")
         >>> found = first_confusion(machine, list(simulate(machine, "1011")))
@@ -58,7 +58,7 @@ def best_share(machine: Machine, run: Sequence[Configuration]) -> float:
     """The share of next outputs that a function of the last output can get right at most, over one run.
 
     Example:
-        >>> from pgm_rnn.turing.library import find_machine
+        >>> from pgm_rnn.turing.catalogue import find_machine
         >>> from pgm_rnn.turing.simulator import simulate
         >>> machine = find_machine("increment")
         >>> best_share(machine, list(simulate(machine, "1011")))

@@ -24,7 +24,7 @@ def lockstep(machine: Machine, word: str) -> Iterator[Moment]:
     """The moments of a run on ``word`` until the machine halts; endless if it does not.
 
     Example:
-        >>> from pgm_rnn.turing.library import find_machine
+        >>> from pgm_rnn.turing.catalogue import find_machine
         >>> moments = list(lockstep(find_machine("busy-beaver"), ""))
         >>> len(moments) - 1, all(moment.machine == moment.net for moment in moments)
         (107, True)

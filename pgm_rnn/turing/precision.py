@@ -44,7 +44,7 @@ def predict(machine: Machine, word: str, bits: int, max_steps: int) -> Boundary:
     p bits at every push, half to even.
 
     Example:
-        >>> from pgm_rnn.turing.library import find_machine
+        >>> from pgm_rnn.turing.catalogue import find_machine
         >>> machine = find_machine("palindrome")
         >>> predict(machine, "1" * 7, PRECISIONS["float32"], 100), predict(machine, "1" * 6, PRECISIONS["float32"], 100)
         (Boundary(inexact=28, wrong=57), Boundary(inexact=72, wrong=None))
@@ -87,7 +87,7 @@ def measure(machine: Machine, word: str, dtype: npt.DTypeLike, max_steps: int) -
     """The boundary of a network that runs in floating point, beside the same network in exact numbers.
 
     Example:
-        >>> from pgm_rnn.turing.library import find_machine
+        >>> from pgm_rnn.turing.catalogue import find_machine
         >>> measure(find_machine("palindrome"), "1" * 7, np.float32, 100)
         Boundary(inexact=28, wrong=57)
     """

@@ -35,7 +35,7 @@ def stack_run(machine: Machine, word: str) -> Iterator[Stacks]:
     """The stacks that s_0, s_4, s_8, ... hold: while the input is loaded, then until the machine halts.
 
     Example:
-        >>> from pgm_rnn.turing.library import find_machine
+        >>> from pgm_rnn.turing.catalogue import find_machine
         >>> [stacks.right.symbols for stacks in stack_run(find_machine("increment"), "11")]
         ['', '1', '11', '1', '', '1_', '10_', '_00_', '100_']
     """

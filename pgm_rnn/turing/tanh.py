@@ -51,7 +51,7 @@ def compile_tanh(machine: Machine, gain: float) -> TanhNet:
     """The tanh network of a machine, with two units for each unit that carries a number.
 
     Example:
-        >>> from pgm_rnn.turing.library import find_machine
+        >>> from pgm_rnn.turing.catalogue import find_machine
         >>> compile_tanh(find_machine("increment"), gain=2.0**10).F.shape
         (66, 51)
     """
