@@ -84,8 +84,7 @@ def build(ending: str, inner: str, k: int, longest: int) -> Family:
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# The grid. N = None stands for infinity: the source itself. T counts the steps, END's among them. A table and a chain
-# take a fixed label, not one for each step, and so are told tau alone.
+# The grid. N = None stands for infinity: the source itself. T counts the steps, END's among them.
 
 SCALES: dict[str, dict[str, Any]] = {
     "smoke": {
@@ -115,7 +114,6 @@ def grid(scale: str) -> list[Cell]:
     for process, longest in s["sources"].items():
         for N in s["sizes"]:
             ways = [(ending, inner) for ending in ENDINGS for inner in INNERS]
-            ways = [way for way in ways if way[0] != "remaining-length" or way[1] == "rnn"]
             for ending, inner in ways + ([(NO_ENDING, "rnn")] if N else []):
                 spec = {"process": process, "T": longest + 1, "N": N, "ending": ending, "inner": inner}
                 seeds = s["seeds"] if N or inner == "rnn" else 1  # what is counted on the source itself has no seed

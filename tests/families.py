@@ -82,8 +82,10 @@ class Case:
             return {"inner.logits": ended.unsqueeze(-1) | (first.unsqueeze(-1) & (torch.arange(k) == k - 1))}
         if self.ending == "halt":
             return {"halt": first}
-        if self.ending == "length":
-            over = [len(context) > n for n in range(inner.context_dim or 0) for context in contexts]
+        if self.ending in ("length", "remaining"):
+            labels = max(self.duration - 1, 2)
+            longest = range(labels) if self.ending == "length" else reversed(range(labels))  # before the last symbol
+            over = [len(context) > n for n in longest for context in contexts]
             return {"inner.logits": torch.tensor(over).unsqueeze(-1)}
         return {}
 
@@ -190,7 +192,12 @@ ENDING_ARGUMENTS: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("recurrent", {"hidden_dim": 2, "cell": "gru", "context_as": "initial"}),
         ("recurrent", {"hidden_dim": 2, "cell": "lstm"}),
     ],
-    "remaining": [("recurrent", {"hidden_dim": 3}), ("recurrent", {"hidden_dim": 2, "cell": "lstm"})],
+    "remaining": [
+        ("tabular", {}),
+        ("markov", {"order": 1}),
+        ("recurrent", {"hidden_dim": 3}),
+        ("recurrent", {"hidden_dim": 2, "cell": "lstm"}),
+    ],
 }
 """What each ending is wrapped around."""
 

@@ -141,7 +141,7 @@ ENDED = {
     "end-symbol": ("markov(order=2, pseudocount=0)", EndSymbol),
     "halt": ("markov(order=2, pseudocount=0)", BernoulliHalt),
     "length": ("markov(order=2)", PredictedLength),
-    "remaining": ("recurrent(hidden_dim=3)", PredictedLength),
+    "remaining": ("markov(order=2)", PredictedLength),
 }
 
 
@@ -244,7 +244,6 @@ FIT = ("fit", "--process", "even", "-T", "4", "-o", "model")
             (*FIT, "--model", "markov(order=1)", "--ending", "hal"),
             "ending: expected one of end-symbol, halt, length, r",
         ),
-        ((*FIT, "--model", "markov(order=1)", "--ending", "remaining"), "inner: expected a family told the length"),
         (("sample", "m", "--ending", "geometric", "-T", "3"), "ending: expected --process beside it"),
         ((*SAMPLE, "--ending", "geometri", "-T", "3"), "ending: expected one of bimodal, geometric, uniform"),
         ((*SAMPLE, "--ending", "geometric(halt=2)", "-T", "3"), "halt: expected a number in (0, 1), got 2"),

@@ -37,6 +37,8 @@ MODELS: dict[str, Callable[..., Family]] = {
     "length, chain": lambda R=None: PredictedLength(Markov(2, 1, replicates=R, context_dim=L), L),
     "length, network": lambda R=None: PredictedLength(Recurrent(2, 3, replicates=R, context_dim=L), L),
     "length, lstm": lambda R=None: PredictedLength(Recurrent(2, 2, "lstm", replicates=R, context_dim=L), L),
+    "remaining, table": lambda R=None: PredictedLength(Tabular(2, L, replicates=R, input_dim=L), L, remaining=True),
+    "remaining, chain": lambda R=None: PredictedLength(Markov(2, 1, replicates=R, input_dim=L), L, remaining=True),
     "remaining, network": lambda R=None: PredictedLength(Recurrent(2, 3, replicates=R, input_dim=L), L, remaining=True),
     "remaining, gru": lambda R=None: PredictedLength(Recurrent(2, 2, "gru", replicates=R, input_dim=L), L, True),
 }

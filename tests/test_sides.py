@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import invariants as inv
@@ -43,8 +46,29 @@ NETWORKS: dict[str, tuple[dict[str, Any], dict[str, Tensor]]] = {
 }
 
 
-def network(name: str, replicates: int | None = None) -> Recurrent:
-    model = Recurrent(K, H, replicates=replicates, **NETWORKS[name][0]).double()
+ROWS: dict[str, tuple[Callable[..., Family], dict[str, Tensor]]] = {
+    "table, labels": (partial(Tabular, K, T, context_dim=D), {"context": CONTEXT_LABELS}),
+    "chain, labels": (partial(Markov, K, 1, context_dim=D), {"context": CONTEXT_LABELS}),
+    "table, inputs": (partial(Tabular, K, T, input_dim=D), {"inputs": INPUT_LABELS}),
+    "chain, inputs": (partial(Markov, K, 1, input_dim=D), {"inputs": INPUT_LABELS}),
+    "chain, both": (
+        partial(Markov, K, 2, context_dim=D, input_dim=D),
+        {"context": CONTEXT_LABELS, "inputs": INPUT_LABELS},
+    ),
+}
+SIDES = {name: sides for name, (_, sides) in {**NETWORKS, **ROWS}.items()}
+
+
+def network(name: str) -> Recurrent:
+    model = Recurrent(K, H, **NETWORKS[name][0]).double()
+    randomise(model)
+    return model
+
+
+def family(name: str, replicates: int | None = None) -> Family:
+    """A network or rows, with its sides in ``SIDES``."""
+    build = ROWS[name][0] if name in ROWS else partial(Recurrent, K, H, **NETWORKS[name][0])
+    model = build(replicates=replicates).double()
     randomise(model)
     return model
 
@@ -93,9 +117,9 @@ def test_networks_by_hand(name: str) -> None:
         torch.testing.assert_close(got[:, n], expected, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SIDES)
 def test_every_side_s_words_sum_to_one_and_follow_the_contract(name: str) -> None:
-    model, sides = network(name, replicates=2), NETWORKS[name][1]
+    model, sides = family(name, replicates=2), SIDES[name]
     law = model(T, **sides)
     assert law.batch_shape == (2, N)
     log_p = law.log_prob(WORDS[:, None, None])
@@ -123,25 +147,32 @@ def test_a_context_is_a_bias_shifted_by_hand() -> None:
         torch.testing.assert_close(informed, shifted(T).log_prob(WORDS), rtol=1e-12, atol=1e-12)
 
 
-ROWS = {"table": lambda **settings: Tabular(K, T, **settings), "chain": lambda **settings: Markov(K, 1, **settings)}
-
-
 @pytest.mark.parametrize("name", ROWS)
 @pytest.mark.parametrize("replicates", [None, 2])
-def test_a_table_for_every_label(name: str, replicates: int | None) -> None:
-    build: Any = ROWS[name]
-    model = build(context_dim=2, replicates=replicates).double()
-    randomise(model)
-    law = model(T, context=CONTEXT_LABELS)
-    got = law.log_prob(WORDS[:, None] if replicates is None else WORDS[:, None, None])
-    for label in range(2):
-        alone = build(replicates=replicates).double()
-        alone.logits.data.copy_(model.by_label(model.logits.detach())[..., label, :, :])
-        expected = alone(T).log_prob(WORDS)
-        for n in (label == CONTEXT_LABELS).nonzero().flatten().tolist():
-            torch.testing.assert_close(got[..., n], expected.T if replicates else expected)
-    assert model.parameter_count(T).stored == 2 * build().parameter_count(T).stored
-    assert model.parameter_count(T).stored * (replicates or 1) == model.logits.numel()
+def test_rows_of_every_label(name: str, replicates: int | None) -> None:
+    """Word by word, each symbol has the probability that the plain family of its step's labels gives it."""
+    model, sides = family(name, replicates), SIDES[name]
+    plain = {**model.configuration(), "context_dim": None, "input_dim": None}
+    stored = model.parameter_count(T).stored
+    got = model(T, **sides).log_prob(WORDS[:, None] if replicates is None else WORDS[:, None, None])
+    no_label = torch.zeros(N, T, dtype=torch.long)
+    context, inputs = (
+        sides.get(part, no_label[:, 0] if part == "context" else no_label) for part in ("context", "inputs")
+    )
+    label = context[:, None] * (model.input_dim or 1) + inputs  # (N, T)
+    steps = []
+    for own in range((model.context_dim or 1) * (model.input_dim or 1)):
+        alone = type(model)(**plain).double()
+        rows = alone.logits.shape[-2]
+        alone.logits.data.copy_(model.logits.detach()[..., own * rows : (own + 1) * rows, :])
+        heads = [alone(t).log_prob(WORDS[:, :t]) for t in range(1, T + 1)]  # (words,) or (R, words)
+        steps.append(torch.stack([heads[0], *(b - a for a, b in itertools.pairwise(heads))], -1))
+        assert alone.parameter_count(T).stored * model.num_labels == stored
+    table = torch.stack(steps, -1)  # ([R,] words, T, labels)
+    for n in range(N):
+        expected = table.gather(-1, label[n].expand(*table.shape[:-2], T).unsqueeze(-1)).squeeze(-1).sum(-1)
+        torch.testing.assert_close(got[..., n], expected.T if replicates else expected)
+    assert stored * (replicates or 1) == model.logits.numel()
 
 
 def data(name: str, seed: int, count: int = 9) -> Sequences:
@@ -149,15 +180,15 @@ def data(name: str, seed: int, count: int = 9) -> Sequences:
     generator = torch.Generator().manual_seed(seed)
     pick = torch.randint(N, (count,), generator=generator)
     words = torch.randint(K, (count, T), generator=generator)
-    sides = {key: part[pick] for key, part in NETWORKS[name][1].items()}
+    sides = {key: part[pick] for key, part in SIDES[name].items()}
     return Sequences(words, K, **sides)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SIDES)
 @pytest.mark.parametrize("layout", ["union", "forest", "batch"])
 @pytest.mark.parametrize("replicates", [None, 2])
 def test_trees_agree_with_words_one_by_one(name: str, layout: str, replicates: int | None) -> None:
-    model = network(name, replicates)
+    model = family(name, replicates)
     sets = [data(name, seed, 9 - seed) for seed in range(replicates or 1)]
     tree = PrefixTree.from_sequences(sets if replicates else sets[0], layout=layout)
     value = tree.expected_log_prob(tree.law(model))
@@ -177,23 +208,46 @@ def test_words_with_one_side_share_a_root() -> None:
     assert tree.levels[0].weights.shape == (2, K)
 
 
-@pytest.mark.parametrize("name", ["labels", "inputs", "all, and a clock"])
+@pytest.mark.parametrize("name", ["labels", "inputs", "all, and a clock", "table, inputs", "chain, both"])
 def test_blocks_of_roots_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, tree = network(name), PrefixTree.from_sequences(data(name, 0, 40))
+    model, tree = family(name), PrefixTree.from_sequences(data(name, 0, 40))
     whole = tree.expected_log_probs(tree.law(model))
     monkeypatch.setattr("pgm_rnn.tree_layout.MAX_CELLS", 3)
     torch.testing.assert_close(tree.expected_log_probs(tree.law(model)), whole)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SIDES)
 def test_programs_agree(name: str) -> None:
-    model, words = network(name), data(name, 0)
+    model, words = family(name), data(name, 0)
     expected = model(T, **words.sides.given).log_prob(words.symbols).sum()
     for program in (stepwise, fused):
         trace = pyro.poutine.trace(program).get_trace(model, words)
         torch.testing.assert_close(trace.log_prob_sum(), expected)
     drawn = stepwise(lambda duration: model(duration, **words.sides.given), duration=T)
     assert drawn.shape == (len(words), T)
+
+
+@pytest.mark.parametrize("pseudocount", [0.0, 0.5])
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_are_counted_under_their_labels(name: str, pseudocount: float) -> None:
+    """Shares of the words themselves, by the labels of each step and what the family sees of the past."""
+    words, model = data(name, 3, 200), family(name)
+    model = fit(type(model)(**{**model.configuration(), "pseudocount": pseudocount}), words, dtype=torch.double).model
+    seen = model.order if isinstance(model, Markov) else T
+    counts: dict[Any, Counter[int]] = defaultdict(Counter)
+    given = [[part[n].tolist() for part in words.sides.given.values()] for n in range(len(words))]
+
+    def key(n: int, t: int) -> Any:
+        past = words.symbols[n, max(0, t - seen) : t].tolist() if seen else []
+        return tuple(past), tuple(x[t] if isinstance(x, list) else x for x in given[n])
+
+    for n, t in itertools.product(range(len(words)), range(T)):
+        counts[key(n, t)][int(words.symbols[n, t])] += 1
+    got = model(T, **words.sides.given).log_prob(words.symbols)
+    for n in range(len(words)):
+        own = [(counts[key(n, t)], int(words.symbols[n, t])) for t in range(T)]
+        shares = [(count[y] + pseudocount) / (count.total() + K * pseudocount) for count, y in own]
+        assert float(got[n].detach()) == pytest.approx(float(np.log(shares).sum()), abs=1e-12)
 
 
 def test_a_fit_finds_what_depends_on_the_context() -> None:
@@ -264,6 +318,8 @@ def test_files_keep_contexts_and_inputs(tmp_path: Any) -> None:
         ),
         (lambda: Tabular(K, T, context_dim=2)(T, context=CONTEXT), "context: expected integer labels in 0"),
         (lambda: Markov(K, 1)(T, inputs=INPUTS), "inputs: expected None, because Markov takes no inputs"),
+        (lambda: Markov(K, 1, input_dim=2)(T, inputs=INPUTS), r"inputs: expected integer labels in 0\.\.1"),
+        (lambda: Tabular(K, T, input_dim=0), "input_dim: expected an integer of at least 1, got 0"),
         (lambda: Tabular(K, T, context_dim=0), "context_dim: expected an integer of at least 1, got 0"),
         (lambda: Tabular(4, 8, context_dim=10**9), "duration: expected at most"),
         (

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pgm_rnn.checks import check_alphabet, check_integer, check_table
 from pgm_rnn.family import ParameterCount
+from pgm_rnn.models.placed import Placed, first_roots
 from pgm_rnn.models.rows import RowsFamily, RowsLaw, check_copies, row_offset
 
 MAX_CHOSEN_ROWS = 2**12
@@ -17,10 +18,7 @@ MAX_CHOSEN_ROWS = 2**12
 
 
 class MarkovLaw(RowsLaw):
-    r"""Row of the last :math:`\min(t, m)` symbols, which are the state: a tuple, so that older ones leave no trace.
-
-    Before them stands the first row of the lane's label.
-    """
+    r"""Row of the last :math:`\min(t, m)` symbols, kept in a tuple, so that older ones leave no trace."""
 
     def __init__(
         self, duration: int, logits: Tensor, order: int, labels: Tensor | None = None, num_labels: int = 1
@@ -28,20 +26,18 @@ class MarkovLaw(RowsLaw):
         super().__init__(duration, logits, labels, num_labels)
         self.order = order
 
-    def initial_state(self, shape: Sequence[int]) -> tuple[Tensor, ...]:
-        return (self.each * self.first_rows(shape),)
+    def initial_state(self, shape: Sequence[int]) -> Placed:
+        return Placed((), first_roots(shape, self.device), 0)
 
-    def update(self, state: tuple[Tensor, ...], symbol: Tensor) -> tuple[Tensor, ...]:
-        first, *symbols = state
-        symbol = symbol.expand(torch.broadcast_shapes(first.shape, symbol.shape))
-        return (first, *[*symbols, symbol][len(symbols) + 1 - min(len(symbols) + 1, self.order) :])
+    def update(self, state: Placed, symbol: Tensor) -> Placed:
+        symbols = (*state.past, symbol.expand(torch.broadcast_shapes(state.root.shape, symbol.shape)))
+        return Placed(symbols[len(symbols) - min(len(symbols), self.order) :], state.root, state.t + 1)
 
-    def rows(self, state: tuple[Tensor, ...]) -> Tensor:
-        first, *symbols = state
-        context = torch.zeros_like(first)
-        for symbol in symbols:
+    def contexts(self, state: Placed) -> tuple[int, Tensor]:
+        context = torch.zeros_like(state.root)
+        for symbol in state.past:
             context = context * self.alphabet_size + symbol
-        return first + row_offset(self.alphabet_size, len(symbols)) + context
+        return len(state.past), context
 
 
 class Markov(RowsFamily):
@@ -53,6 +49,8 @@ class Markov(RowsFamily):
         pseudocount: added to every count in the closed-form fit, or None: chosen likewise.
         replicates: R copies with a leading axis, or None.
         context_dim: the number of labels of a discrete context x, each with a chain of its own, :math:`\theta(x)`.
+        input_dim: likewise of inputs, one for each step: chain :math:`\theta(x_t)` has
+            :math:`P(y_t \mid y_{t-m} \ldots y_{t-1}, x_t)`.
 
     ``orders`` holds the order in force, per replicate; contexts longer than it share the row of their suffix.
 
@@ -71,12 +69,13 @@ class Markov(RowsFamily):
         pseudocount: float | None = 0.5,
         replicates: int | None = None,
         context_dim: int | None = None,
+        input_dim: int | None = None,
     ) -> None:
         k = check_alphabet(alphabet_size)
         self.order = None if order is None else check_integer("order", order, 0)
         length = self.order if self.order is not None else self._longest(k)
-        check_table("order", k, length + 1, 8, check_copies(replicates, context_dim))
-        super().__init__(k, length, pseudocount, replicates, context_dim)
+        check_table("order", k, length + 1, 8, check_copies(replicates, context_dim, input_dim))
+        super().__init__(k, length, pseudocount, replicates, context_dim, input_dim)
         self.register_buffer("orders", torch.full(self.lead, length))
 
     @staticmethod
@@ -86,11 +85,11 @@ class Markov(RowsFamily):
             length += 1
         return length
 
-    def law(self, duration: int, context: Tensor | None = None) -> MarkovLaw:
-        return MarkovLaw(duration, self.logits, self.max_length, self.labels(context), self.context_dim or 1)
+    def law(self, duration: int, context: Tensor | None = None, inputs: Tensor | None = None) -> MarkovLaw:
+        return MarkovLaw(duration, self.logits, self.max_length, self.labels(context, inputs), self.num_labels)
 
     def configuration(self) -> dict[str, Any]:
-        names = ("alphabet_size", "order", "pseudocount", "replicates", "context_dim")
+        names = ("alphabet_size", "order", "pseudocount", "replicates", "context_dim", "input_dim")
         return {name: getattr(self, name) for name in names}
 
     def settings(self) -> list[dict[str, Any]]:
@@ -106,7 +105,7 @@ class Markov(RowsFamily):
     def parameter_count(self, duration: int) -> ParameterCount:
         """Stored: the sum of ``k^(j+1)`` over context lengths j <= m; free: ``k^(m+1) - 1``, at most ``k^T - 1``; as
         many for each label."""
-        k, order, chains = self.alphabet_size, int(self.orders.max()), self.context_dim or 1
+        k, order, chains = self.alphabet_size, int(self.orders.max()), self.num_labels
         return ParameterCount(chains * k * row_offset(k, order + 1), chains * (k ** min(order + 1, duration) - 1))
 
     def replicate(self, index: int) -> Markov:
@@ -117,8 +116,7 @@ class Markov(RowsFamily):
     def trimmed(self) -> Markov:
         """The same chain without the rows of contexts longer than its order."""
         order = int(self.orders.max())
-        small = Markov(self.alphabet_size, order, self.pseudocount, self.replicates, self.context_dim)
-        small = small.to(self.logits)
+        small = Markov(**{**self.configuration(), "order": order}).to(self.logits)
         rows = self.by_label(self.logits.detach())[..., : row_offset(self.alphabet_size, order + 1), :]
         small.logits.data.copy_(rows.flatten(-3, -2))
         small.orders.copy_(self.orders)

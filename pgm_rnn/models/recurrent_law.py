@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.edges import Edges
-from pgm_rnn.lanes import select_lanes, take_rows, times
+from pgm_rnn.lanes import times
 from pgm_rnn.models.cells import Cell
+from pgm_rnn.models.placed import Placed, at_place, first_roots, places_along
 from pgm_rnn.models.unrolling import affine, unroll, visible
 
 LARGE = 2**18
 """Pre-activations from which autograd is the faster engine: its steps fit in the cache, arrays of all steps do not."""
-
-
-class Placed(NamedTuple):
-    """The state of a network with sides: h, the root whose side each lane has, and how many symbols have been read."""
-
-    h: Tensor
-    root: Tensor
-    t: int
 
 
 State = Tensor | Placed
@@ -83,7 +75,7 @@ class RecurrentLaw(SequenceDistribution):
         if self.side is None:
             return self.cell.step(a, before).expand(*shape, -1)
         h = self.cell.step(a + self.side[..., own, 0, :], before).expand(*shape, -1)
-        return Placed(h, torch.arange(h.shape[-2], device=h.device).expand(*shape), 0)
+        return Placed(h, first_roots(shape, h.device), 0)
 
     def next_logits(self, state: State) -> Tensor:
         return affine(self.c, visible(self.mediator(state), self.V_T.shape[-2]), self.V_T)
@@ -97,10 +89,10 @@ class RecurrentLaw(SequenceDistribution):
         return self._step(state, affine(self.onward, vector, self.U_T))
 
     def mediator(self, state: State) -> Tensor:
-        return state if isinstance(state, Tensor) else state.h
+        return state if isinstance(state, Tensor) else state.past
 
     def with_mediator(self, state: State, mediator: Tensor) -> State:
-        return mediator if isinstance(state, Tensor) else state._replace(h=mediator)
+        return mediator if isinstance(state, Tensor) else state._replace(past=mediator)
 
     def logits_along(self, state: State, edges: Edges) -> Tensor:
         h = self.mediator(state)
@@ -133,17 +125,4 @@ class RecurrentLaw(SequenceDistribution):
     def _side(self, root: Tensor, step: Tensor) -> Tensor:
         """What the sides of lanes add at these steps, counted from 0: ``(..., lanes, n * H)``."""
         assert self.side is not None  # only a network with sides has placed states
-        roots, period = self.side.shape[-3:-1]
-        if roots == 1:
-            return self.side[..., 0, :, :].index_select(-2, step % period)
-        return take_rows(self.side.flatten(-3, -2), root * period + step % period)
-
-
-def places_along(state: Placed, edges: Edges) -> tuple[Tensor, Tensor]:
-    """The root of every lane below ``state``, level by level, and the number of symbols read there."""
-    root, roots = state.root, []
-    for parent, _ in edges:
-        root = root if parent is None else select_lanes(root, parent)
-        roots.append(root)
-    steps = torch.arange(state.t + 1, state.t + 1 + len(edges), device=root.device)
-    return torch.cat(roots, -1), steps.repeat_interleave(torch.tensor(edges.widths[1:], device=root.device))
+        return at_place(self.side, root, step)

@@ -13,7 +13,8 @@ from pgm_rnn.checks import check_integer, check_number
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.edges import Edges
 from pgm_rnn.family import Family
-from pgm_rnn.lanes import State, take_rows
+from pgm_rnn.lanes import take_rows
+from pgm_rnn.models.placed import Placed, at_place
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.sides import labels
 
@@ -27,9 +28,9 @@ def row_offset(alphabet_size: int, length: int) -> int:
     return (alphabet_size**length - 1) // (alphabet_size - 1)
 
 
-def check_copies(replicates: int | None, context_dim: int | None) -> int:
-    """How many tables replicates and labels ask for, if both are integers of at least 1 where they are given."""
-    counts = {"replicates": replicates, "context_dim": context_dim}
+def check_copies(replicates: int | None, context_dim: int | None, input_dim: int | None) -> int:
+    """How many tables replicates and labels ask for, if all are integers of at least 1 where they are given."""
+    counts = {"replicates": replicates, "context_dim": context_dim, "input_dim": input_dim}
     given = [check_integer(name, count, 1) for name, count in counts.items() if count is not None]
     return math.prod(given)
 
@@ -45,8 +46,9 @@ def suffix_rows(alphabet_size: int, max_length: int, length: int) -> Tensor:
 class RowsLaw(SequenceDistribution):
     r"""The law whose next-symbol logits are a table's row, :math:`P(y_t \mid y_{<t}) = \mathrm{softmax}(L_{r(s_t)})`.
 
-    ``logits (*lead, M, k)``; families say which row a state reads. With labels ``(G,)`` or ``(*lead, G)``, one for each
-    root, there are ``M`` rows for every label, and :meth:`rows` counts on from those of smaller ones.
+    ``logits (*lead, M, k)``; families say which context a state stands for. With labels ``(G, P)`` or
+    ``(*lead, G, P)``, for each of G roots those of its steps, step t reading column ``(t - 1) mod P``, every label has
+    rows of its own: those of smaller labels come first.
     """
 
     def __init__(self, duration: int, logits: Tensor, labels: Tensor | None = None, num_labels: int = 1) -> None:
@@ -54,30 +56,32 @@ class RowsLaw(SequenceDistribution):
         batch_shape = (*lead, 1) if lead else ()
         if labels is not None:
             labels = labels.to(logits.device)
-            batch_shape = (*lead, labels.shape[-1])
+            batch_shape = (*lead, labels.shape[-2])
         super().__init__(logits.shape[-1], duration, batch_shape, logits.device)
         self.logits = logits
         self.labels = labels
         self.each = logits.shape[-2] // num_labels
 
-    def first_rows(self, shape: Sequence[int]) -> Tensor:
-        """The label of every lane before any symbol, or 0: ``(*shape)``."""
-        if self.labels is None:
-            return torch.zeros(*shape, dtype=torch.long, device=self.logits.device)
-        own = slice(None) if shape[-1] == self.labels.shape[-1] else slice(1)  # one lane stands for any
-        return self.labels[..., own].expand(*shape)
-
-    def rows(self, state: State) -> Tensor:
-        """The row that each lane reads, ``(*shape)``."""
+    def contexts(self, state: Placed) -> tuple[int, Tensor]:
+        """The length of the contexts that lanes stand for, and each as a number to base k, ``(*shape)``."""
         raise NotImplementedError(f"{type(self).__name__} is abstract")
 
-    def next_logits(self, state: State) -> Tensor:
+    def rows(self, state: Placed) -> Tensor:
+        """The row that each lane reads, ``(*shape)``."""
+        length, context = self.contexts(state)
+        rows = row_offset(self.alphabet_size, length) + context
+        if self.labels is None:
+            return rows
+        step = torch.tensor([state.t], device=rows.device)
+        return rows + self.each * at_place(self.labels.unsqueeze(-1), state.root, step).squeeze(-1)
+
+    def next_logits(self, state: Placed) -> Tensor:
         return take_rows(self.logits, self.rows(state))
 
-    def logits_along(self, state: State, edges: Edges) -> Tensor:
+    def logits_along(self, state: Placed, edges: Edges) -> Tensor:
         return take_rows(self.logits, self.rows_along(state, edges))
 
-    def rows_along(self, state: State, edges: Edges) -> Tensor:
+    def rows_along(self, state: Placed, edges: Edges) -> Tensor:
         """The rows that all lanes read, level by level, ``(*batch, all lanes)``."""
         return torch.cat([self.rows(below) for below in self.states_along(state, edges)], -1)
 
@@ -94,6 +98,7 @@ class RowsFamily(Family):
         pseudocount: :math:`\beta \ge 0` added to every count (1/2 is Krichevsky-Trofimov), or None: chosen by ``fit``.
         replicates: R copies with a leading axis, or None.
         context_dim: the number of labels of a discrete context, each with rows of its own, or None.
+        input_dim: likewise of the input of a step: a step reads those of its own input, whatever came before.
     """
 
     PSEUDOCOUNTS = (0.01, 0.03, 0.1, 0.3, 0.5, 1.0, 3.0, 10.0)
@@ -105,12 +110,14 @@ class RowsFamily(Family):
         pseudocount: float | None,
         replicates: int | None,
         context_dim: int | None,
+        input_dim: int | None,
     ) -> None:
         super().__init__(alphabet_size, replicates)
         self.max_length = max_length
         self.context_dim = context_dim
+        self.input_dim = input_dim
         self.pseudocount = None if pseudocount is None else check_number("pseudocount", pseudocount, 0, 1e6)
-        rows = row_offset(self.alphabet_size, max_length + 1) * (context_dim or 1)
+        rows = row_offset(self.alphabet_size, max_length + 1) * self.num_labels
         self.logits = nn.Parameter(torch.zeros(*self.lead, rows, self.alphabet_size))
 
     def settings(self) -> list[dict[str, Any]]:
@@ -155,13 +162,22 @@ class RowsFamily(Family):
         """The parameters that :meth:`estimate` gives, by name."""
         return {"logits": self.estimate(counts, **setting)}
 
+    @property
+    def num_labels(self) -> int:
+        """Of context and input together."""
+        return (self.context_dim or 1) * (self.input_dim or 1)
+
     def by_label(self, rows: Tensor) -> Tensor:
         """Rows ``(..., M, k)`` as ``(..., labels, rows of one label, k)``."""
-        return rows.unflatten(-2, (self.context_dim or 1, -1))
+        return rows.unflatten(-2, (self.num_labels, -1))
 
-    def labels(self, context: Tensor | None) -> Tensor | None:
-        """The labels that a context gives to the roots."""
-        return None if context is None else labels("context", context, self.context_dim or 1)
+    def labels(self, context: Tensor | None, inputs: Tensor | None) -> Tensor | None:
+        """The labels of every root's steps ``(*lead, G, P)``: those of the context, and within them of the inputs."""
+        of_context = None if context is None else labels("context", context, self.context_dim or 1).unsqueeze(-1)
+        if inputs is None:
+            return of_context
+        of_inputs = labels("inputs", inputs, self.input_dim or 1)
+        return of_inputs if of_context is None else of_context * (self.input_dim or 1) + of_inputs
 
 
 def estimate_rows(counts: Tensor, pseudocount: float | Tensor) -> Tensor:

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from pgm_rnn.checks import check_alphabet, check_duration, check_table, reject, table_size
 from pgm_rnn.family import ParameterCount
-from pgm_rnn.models.rows import RowsFamily, RowsLaw, check_copies, row_offset
-
-
-class Prefix(NamedTuple):
-    """A prefix of length ``t`` as the integer whose digits to base k are its symbols, behind the label if any."""
-
-    context: Tensor
-    t: int
+from pgm_rnn.models.placed import Placed, first_roots
+from pgm_rnn.models.rows import RowsFamily, RowsLaw, check_copies
 
 
 class TabularLaw(RowsLaw):
     r"""Every conditional :math:`P(y_t \mid y_1 \ldots y_{t-1})` has its own row: the complete graph over y.
 
-    ``logits (*lead, 1 + k + ... + k^{T-1}, k)``: rows of shorter prefixes first, each length in lexicographic order.
+    ``logits (*lead, 1 + k + ... + k^{T-1}, k)``: rows of shorter prefixes first, each length in lexicographic order. A
+    state keeps the prefix, as the number whose digits to base k are its symbols.
     """
 
-    def initial_state(self, shape: Sequence[int]) -> Prefix:
-        return Prefix(self.first_rows(shape), 0)
+    def initial_state(self, shape: Sequence[int]) -> Placed:
+        root = first_roots(shape, self.device)
+        return Placed(torch.zeros_like(root), root, 0)
 
-    def update(self, state: Prefix, symbol: Tensor) -> Prefix:
-        return Prefix(state.context * self.alphabet_size + symbol, state.t + 1)
+    def update(self, state: Placed, symbol: Tensor) -> Placed:
+        return Placed(state.past * self.alphabet_size + symbol, state.root, state.t + 1)
 
-    def rows(self, state: Prefix) -> Tensor:
-        shorter = row_offset(self.alphabet_size, state.t)
-        if self.labels is None:
-            return shorter + state.context
-        prefixes = self.alphabet_size**state.t
-        return state.context // prefixes * self.each + shorter + state.context % prefixes
+    def contexts(self, state: Placed) -> tuple[int, Tensor]:
+        return state.t, state.past
 
 
 class Tabular(RowsFamily):
@@ -48,6 +41,7 @@ class Tabular(RowsFamily):
         pseudocount: added to every count in the closed-form fit, or None: chosen by ``fit`` on a split of the data.
         replicates: R copies with a leading axis, or None.
         context_dim: the number of labels of a discrete context x, each with a table of its own, :math:`\theta(x)`.
+        input_dim: likewise of inputs, one for each step: table :math:`\theta(x_t)` has :math:`P(y_t \mid y_{<t}, x_t)`.
 
     Raises:
         InputError: before anything is allocated, if the table would need more than ``MAX_TABLE_BYTES``.
@@ -67,24 +61,25 @@ class Tabular(RowsFamily):
         pseudocount: float | None = 0.5,
         replicates: int | None = None,
         context_dim: int | None = None,
+        input_dim: int | None = None,
     ) -> None:
         self.duration = check_duration(duration)
-        copies = check_copies(replicates, context_dim)
+        copies = check_copies(replicates, context_dim, input_dim)
         check_table("duration", check_alphabet(alphabet_size), self.duration, 8, copies)
-        super().__init__(alphabet_size, self.duration - 1, pseudocount, replicates, context_dim)
+        super().__init__(alphabet_size, self.duration - 1, pseudocount, replicates, context_dim, input_dim)
 
-    def law(self, duration: int, context: Tensor | None = None) -> TabularLaw:
+    def law(self, duration: int, context: Tensor | None = None, inputs: Tensor | None = None) -> TabularLaw:
         if duration > self.duration:
             way_out = "a table is undefined beyond its duration; fit a larger one, or a Markov or Recurrent model"
             raise reject("duration", f"at most {self.duration}, the table's own", duration, way_out)
-        return TabularLaw(duration, self.logits, self.labels(context), self.context_dim or 1)
+        return TabularLaw(duration, self.logits, self.labels(context, inputs), self.num_labels)
 
     def configuration(self) -> dict[str, Any]:
-        names = ("alphabet_size", "duration", "pseudocount", "replicates", "context_dim")
+        names = ("alphabet_size", "duration", "pseudocount", "replicates", "context_dim", "input_dim")
         return {name: getattr(self, name) for name in names}
 
     def parameter_count(self, duration: int) -> ParameterCount:
         """Stored: ``k + k^2 + ... + k^T``; free: ``k^T - 1``; as many for each label."""
-        tables = self.context_dim or 1
+        tables = self.num_labels
         stored, free = table_size(self.alphabet_size, duration), self.alphabet_size**duration - 1
         return ParameterCount(tables * stored, tables * free)

@@ -20,8 +20,8 @@ def with_ending(ending: str, inner: Callable[..., Family], alphabet_size: int, m
     """A model of words of at most ``max_length`` symbols out of ``alphabet_size``, not counting END.
 
     Args:
-        ending: ``"end-symbol"``, ``"halt"``, ``"length"`` or ``"remaining"``: what is told of a predicted length;
-            the remaining count comes as an input at every step, which networks take and tables and chains do not.
+        ending: ``"end-symbol"``, ``"halt"``, ``"length"`` or ``"remaining"``: what is told of a predicted length, once
+            as a context or anew as the input of every step.
         inner: makes the inner family; called with ``alphabet_size``, ``duration``, what the ending asks, and ``given``.
         given: further arguments of the inner family.
 
