@@ -22,20 +22,18 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure as Drawing
 
 from pgm_rnn.experiment.intervals import share_interval
+from pgm_rnn.experiment.machines import ONE_TANH, boundary_record, lockstep_record
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
+from pgm_rnn.report import turing as report
 from pgm_rnn.report.figures import OKABE_ITO
-from pgm_rnn.report.turing import boundary, longest_held, space_time, unit_states
-from pgm_rnn.turing import MACHINES, Machine, compile_machine, find_machine, lockstep
+from pgm_rnn.turing import MACHINES, Machine, find_machine, lockstep
 from pgm_rnn.turing.drawn import draw_machine, draw_palindrome
-from pgm_rnn.turing.feedback import best_share, first_confusion
-from pgm_rnn.turing.precision import PRECISIONS, Boundary, earliest_wrong, measure, predict, shortened
-from pgm_rnn.turing.tanh import measure_one_tanh, measure_tanh, predict_tanh
+from pgm_rnn.turing.precision import PRECISIONS
 from pgm_rnn.turing.wiring import STEPS
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -59,7 +57,6 @@ DRAWN = "drawn"
 # neighbouring seeds that began alike, so that many palindromes were the same; the rule was not touched.)
 
 ARITHMETICS = ("float32", "float64", *(f"tanh-{exponent}" for exponent in range(2, 21, 2)))  # the gain is 2^exponent
-ONE_TANH = "one tanh"
 GAINS = (0.5, 1.0, 2.0, 4.0, 16.0, 256.0)  # of the network with a single tanh for every unit
 
 SCALES: dict[str, dict[str, Any]] = {
@@ -108,62 +105,11 @@ def limit(spec: Mapping[str, Any]) -> int:
 
 def measure_cell(spec: Mapping[str, Any], _: torch.device) -> list[dict[str, Any]]:
     if spec["kind"] == "lockstep":
-        return [follow(machine, word, limit(spec)) for machine, word in problems(spec)]
+        return [lockstep_record(machine, word, limit(spec)) for machine, word in problems(spec)]
     if spec["arithmetic"] == ONE_TANH:
         ((machine, word),) = problems(spec)
-        return [look(machine, word, f"{ONE_TANH}, gain {gain:g}", limit(spec)) for gain in spec["gains"]]
-    return [look(machine, word, spec["arithmetic"], limit(spec)) for machine, word in problems(spec)]
-
-
-def follow(machine: Machine, word: str, max_steps: int) -> dict[str, Any]:
-    """The machine beside its network in exact numbers, every step compared; and what its output alone would tell."""
-    moments = list(islice(lockstep(machine, word), max_steps + 1))
-    run = [moment.machine for moment in moments]
-    net, found = compile_machine(machine), first_confusion(machine, run)
-    row = {"word": word, "states": len(machine.states), "symbols": len(machine.alphabet), "bits": machine.bits}
-    row |= {"units": len(net.c), "weights": int(np.count_nonzero(net.A)), "machine_steps": len(run) - 1}
-    row |= {"halts": run[-1].state in machine.halting, "net_steps": STEPS * (len(run) - 1)}
-    row |= {"differing_steps": sum(moment.net != moment.machine for moment in moments)}
-    row |= {"best_share_from_output": best_share(machine, run), "confused": found is not None}
-    if found is not None:
-        shown = [f"{output.state}, {output.symbol}" for output in (found.output, *found.following)]
-        tapes = [
-            f"{moment.left}[{moment.right[:1] or machine.blank}]{moment.right[1:]}" for moment in found.configurations
-        ]
-        row |= {"first_moment": found.steps[0], "second_moment": found.steps[1]}
-        row |= {"first_tape": tapes[0], "second_tape": tapes[1]}
-        row |= dict(zip(("both_show", "first_goes_on", "second_goes_on"), shown, strict=True))
-    return row
-
-
-def look(machine: Machine, word: str, arithmetic: str, max_steps: int) -> dict[str, Any]:
-    """The boundary of an arithmetic on one run: predicted without a network, then measured on it."""
-    stacks = list(shortened(machine, word, max_steps))
-    start = max(len(word), 1)  # rounds of the network in which the word is loaded
-    deepest = max(len(stack.symbols) for both in stacks for stack in both)
-    row: dict[str, Any] = {"arithmetic": arithmetic, "word": word, "machine_steps": len(stacks) - 1 - start}
-    row |= {"word_bits": machine.bits * len(word), "deepest_bits": machine.bits * deepest}
-    predicted, measured, earliest = boundaries(machine, word, arithmetic, max_steps)
-    row |= {"predicted_inexact": predicted.inexact, "measured_inexact": measured.inexact}
-    row |= {"predicted_wrong": predicted.wrong, "measured_wrong": measured.wrong, "earliest_wrong": earliest}
-    for name, moment in (("predicted_right_steps", predicted.wrong), ("right_steps", measured.wrong)):
-        done = row["machine_steps"] if moment is None else moment // STEPS - start
-        row[name] = max(done, 0)
-    return row
-
-
-def boundaries(machine: Machine, word: str, arithmetic: str, max_steps: int) -> tuple[Boundary, Boundary, int | None]:
-    """Predicted, measured, and the bound from the depth of the stacks."""
-    if arithmetic in PRECISIONS:
-        bits, measured = PRECISIONS[arithmetic], measure(machine, word, np.dtype(arithmetic), max_steps)
-        predicted = predict(machine, word, bits, max_steps)
-        return predicted, measured, earliest_wrong(machine, word, bits, max_steps)
-    if arithmetic.startswith(ONE_TANH):
-        gain = float(arithmetic.rpartition(" ")[-1])
-        return Boundary(None, None), measure_one_tanh(machine, word, gain, max_steps), None
-    gain = 2.0 ** int(arithmetic.removeprefix("tanh-"))
-    wrong = predict_tanh(machine, word, gain, max_steps), measure_tanh(machine, word, gain, max_steps)
-    return Boundary(None, wrong[0]), Boundary(None, wrong[1]), None
+        return [boundary_record(machine, word, f"{ONE_TANH}, gain {gain:g}", limit(spec)) for gain in spec["gains"]]
+    return [boundary_record(machine, word, spec["arithmetic"], limit(spec)) for machine, word in problems(spec)]
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -255,7 +201,8 @@ ROWS = 400  # moments of a run that a picture shows
 
 def draw_boundary(frame: pd.DataFrame) -> Drawing:
     rows = frame[(frame["kind"] == "palindromes") & ~frame["arithmetic"].str.startswith(ONE_TANH, na=False)]
-    return boundary(rows, {name: colour for name, colour in COLOURS.items() if name in set(rows["arithmetic"])}, LABELS)
+    present = {name: colour for name, colour in COLOURS.items() if name in set(rows["arithmetic"])}
+    return report.boundary(rows, present, LABELS)
 
 
 def draw_space_time(_: pd.DataFrame) -> Drawing:
@@ -265,71 +212,12 @@ def draw_space_time(_: pd.DataFrame) -> Drawing:
         machine = find_machine(name)
         moments = islice(lockstep(machine, machine.example), ROWS)
         runs.append((name, machine, [moment.net for moment in moments]))
-    return space_time(runs)
+    return report.space_time(runs)
 
 
 def draw_units(_: pd.DataFrame) -> Drawing:
     """All units of one small network, step by step."""
-    return unit_states(find_machine("increment"), "11")
-
-
-def sizes(frame: pd.DataFrame) -> pd.DataFrame:
-    by = named(frame, "lockstep").groupby("machine", sort=False)
-    table = by[["states", "symbols", "bits", "units", "weights"]].first().join(by.size().rename("words"))
-    table = table.join(by[["machine_steps", "net_steps", "differing_steps"]].sum()).astype(int).reset_index()
-    return table.rename(columns=lambda column: column.replace("_", " "))
-
-
-def precision(frame: pd.DataFrame) -> pd.DataFrame:
-    headings = {
-        "machine": "machine",
-        "word": "word",
-        "arithmetic": "arithmetic",
-        "deepest_bits": "deepest stack, bits",
-        "predicted_inexact": "inexact, predicted",
-        "measured_inexact": "measured",
-        "earliest_wrong": "wrong, earliest",
-        "predicted_wrong": "predicted",
-        "measured_wrong": "measured ",
-    }
-    rows = named(frame, "examples")
-    return rows[rows["measured_inexact"].notna()][[*headings]].rename(columns=headings).reset_index(drop=True)
-
-
-def agreements(frame: pd.DataFrame) -> pd.DataFrame:
-    looked = compared(frame)
-    looked = looked.assign(met=agreement(looked), wrong=looked["measured_wrong"].notna())
-    by = looked.groupby("arithmetic", sort=False)
-    held = pd.Series(longest_held(looked[looked["kind"] == "palindromes"], "right_steps"), name="longest word, bits")
-    table = by.size().rename("runs").to_frame().join(by[["wrong", "met"]].sum()).join(held).reset_index()
-    return table.rename(columns={"wrong": "went wrong", "met": "as predicted"})
-
-
-def one_tanh(frame: pd.DataFrame) -> pd.DataFrame:
-    rows = frame[frame["arithmetic"].str.startswith(ONE_TANH, na=False)]
-    columns = ["arithmetic", "word", "measured_wrong", "machine_steps", "right_steps"]
-    headings = dict(zip(columns, ("units", "word", "first wrong, t", "steps to do", "done right"), strict=True))
-    return rows[columns].rename(columns=headings).reset_index(drop=True)
-
-
-def confusions(frame: pd.DataFrame) -> pd.DataFrame:
-    rows = named(frame, "lockstep").dropna(subset="first_moment")
-    headings = {
-        "first_moment": "moment",
-        "first_tape": "tape",
-        "second_moment": "and moment",
-        "second_tape": "its tape",
-        "both_show": "show",
-        "first_goes_on": "then the first",
-        "second_goes_on": "the second",
-        "best_share_from_output": "best share",
-    }
-    return rows.groupby("machine", sort=False)[[*headings]].first().rename(columns=headings).reset_index()
-
-
-def named(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """The rows of one kind about machines that come along."""
-    return frame[(frame["kind"] == kind) & (frame["machine"] != DRAWN)]
+    return report.unit_states(find_machine("increment"), "11")
 
 
 FIGURES = {
@@ -355,35 +243,37 @@ FIGURES = {
 
 
 def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    looked, named = compared(frame), frame[frame["machine"] != DRAWN]
+    followed = named[named["kind"] == "lockstep"]
     return [
         (
             "The machines and their networks, which are of one size for all words. Weights: entries of A that are not "
             "zero. Net steps are four times the machine's; differing steps are those whose tape or state is not equal.",
-            sizes(frame),
+            report.size_table(followed),
         ),
         (
             "By arithmetic: runs whose boundary was predicted, how many of them went wrong, in how many the prediction "
             "was met, and the longest word up to which every palindrome is decided without a wrong symbol.",
-            agreements(frame),
+            report.agreement_table(looked.assign(met=agreement(looked))),
         ),
         (
             "Runs of these machines that are not exact in floating point: the first inexact state, and the first state "
             "with a wrong symbol, in steps of the network; empty where that does not happen. Earliest: a bound "
             "from the depth of the stacks alone.",
-            precision(frame),
+            report.precision_table(named[named["kind"] == "examples"]),
         ),
         (
             "One tanh for every unit, (1 + tanh(g (2z - 1))) / 2 in place of the clamp: where it is straight it does "
             "not silence, and where it silences it is not straight. The first wrong symbol comes while the word is "
             "loaded or soon after.",
-            one_tanh(frame),
+            report.one_tanh_table(frame[frame["arithmetic"].str.startswith(ONE_TANH, na=False)]),
         ),
         (
             "What a network whose only recurrence is from its output cannot do. Two configurations of a run, at these "
             "steps of the machine, show the same state and symbol (in brackets); what they show next differs, so no "
             "function of the output gives both. Last: the share of next outputs that the best such function gets "
             "right on that run.",
-            confusions(frame),
+            report.confusion_table(followed),
         ),
     ]
 

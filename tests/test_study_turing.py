@@ -13,6 +13,7 @@ import torch
 
 from pgm_rnn.experiment.discovery import find_study
 from pgm_rnn.experiment.intervals import share_interval
+from pgm_rnn.experiment.machines import boundary_record
 from pgm_rnn.experiment.table import flatten, to_frame
 from pgm_rnn.turing import MACHINES, find_machine, simulate
 
@@ -155,11 +156,11 @@ def test_what_a_run_is_measured_to_be() -> None:
 
 def test_right_steps_are_counted_from_the_first_configuration() -> None:
     """Seven ones in float32: the bottom comes back after seven steps, and reads wrong."""
-    look = MODULE.look(find_machine("palindrome"), "1" * 7, "float32", 100)
-    assert (look["word_bits"], look["machine_steps"]) == (14, 36)
-    assert look["measured_wrong"] == 4 * (7 + look["right_steps"]) + 1
-    assert look["right_steps"] == look["predicted_right_steps"] == 7
-    whole = MODULE.look(find_machine("palindrome"), "1" * 5, "float32", 100)
+    row = boundary_record(find_machine("palindrome"), "1" * 7, "float32", 100)
+    assert (row["word_bits"], row["machine_steps"]) == (14, 36)
+    assert row["measured_wrong"] == 4 * (7 + row["right_steps"]) + 1
+    assert row["right_steps"] == row["predicted_right_steps"] == 7
+    whole = boundary_record(find_machine("palindrome"), "1" * 5, "float32", 100)
     assert whole["right_steps"] == whole["machine_steps"] == 21
 
 

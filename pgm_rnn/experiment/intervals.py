@@ -26,6 +26,14 @@ class Interval(NamedTuple):
         mean, low, high = (format(x, number) for x in self)
         return f"{mean} [{low}, {high}]"
 
+    def against(self, threshold: float, *, above: str, below: str) -> str:
+        """What is said of an interval that lies ``above`` the threshold, or ``below`` it; ``open`` if neither.
+
+        >>> Interval(0.25, 0.1, 0.4).against(0.0, above="won", below="lost")
+        'won'
+        """
+        return above if self.low > threshold else below if self.high < threshold else "open"
+
 
 def t_interval(values: Iterable[float], level: float = 0.95) -> Interval:
     r"""The mean of independent values with Student's interval, :math:`\bar d \pm t_{n-1} \, s / \sqrt n`.

@@ -1,7 +1,8 @@
-"""Figures of Turing machines: their tapes over time, and how far arithmetic carries their networks.
+"""Turing machines as networks: their tapes over time, and how far arithmetic carries them.
 
-Rows of :func:`boundary` hold ``arithmetic, word_bits, machine_steps, right_steps`` (of the machine,
-before the first wrong reading) and ``predicted_right_steps``.
+Rows are those of :mod:`pgm_rnn.experiment.machines`. :func:`boundary` reads ``arithmetic, word_bits, machine_steps,
+right_steps`` (of the machine, before the first wrong reading) and ``predicted_right_steps``; the tables read what they
+name, with a ``machine``.
 """
 
 from __future__ import annotations
@@ -141,3 +142,58 @@ def unit_states(machine: Machine, word: str) -> Figure:
     axes.axvline(layout.loaded(word) - 0.5, color=OKABE_ITO["vermillion"], linewidth=1.2)
     axes.set_xlabel("step t of the network; right of the red line, the machine runs")
     return figure
+
+
+def size_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """What each machine's network is made of, and how many steps were compared; a row is a run in exact numbers."""
+    by = rows.groupby("machine", sort=False)
+    table = by[["states", "symbols", "bits", "units", "weights"]].first().join(by.size().rename("words"))
+    table = table.join(by[["machine_steps", "net_steps", "differing_steps"]].sum()).astype(int).reset_index()
+    return table.rename(columns=lambda column: column.replace("_", " "))
+
+
+def precision_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Where floating point stops being exact, and where it goes wrong, run by run."""
+    headings = {
+        "machine": "machine",
+        "word": "word",
+        "arithmetic": "arithmetic",
+        "deepest_bits": "deepest stack, bits",
+        "predicted_inexact": "inexact, predicted",
+        "measured_inexact": "measured",
+        "earliest_wrong": "wrong, earliest",
+        "predicted_wrong": "predicted",
+        "measured_wrong": "measured ",
+    }
+    return rows[rows["measured_inexact"].notna()][[*headings]].rename(columns=headings).reset_index(drop=True)
+
+
+def agreement_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """By arithmetic, in how many runs the prediction was ``met``; the longest word is that of ``palindromes``."""
+    by = rows.assign(wrong=rows["measured_wrong"].notna()).groupby("arithmetic", sort=False)
+    held = pd.Series(longest_held(rows[rows["kind"] == "palindromes"], "right_steps"), name="longest word, bits")
+    table = by.size().rename("runs").to_frame().join(by[["wrong", "met"]].sum()).join(held).reset_index()
+    return table.rename(columns={"wrong": "went wrong", "met": "as predicted"})
+
+
+def one_tanh_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """How far networks come whose every unit is one tanh."""
+    columns = ["arithmetic", "word", "measured_wrong", "machine_steps", "right_steps"]
+    headings = dict(zip(columns, ("units", "word", "first wrong, t", "steps to do", "done right"), strict=True))
+    return rows[columns].rename(columns=headings).reset_index(drop=True)
+
+
+def confusion_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """For each machine two moments of its first confused run that show the same output, and what follows them."""
+    headings = {
+        "first_moment": "moment",
+        "first_tape": "tape",
+        "second_moment": "and moment",
+        "second_tape": "its tape",
+        "both_show": "show",
+        "first_goes_on": "then the first",
+        "second_goes_on": "the second",
+        "best_share_from_output": "best share",
+    }
+    first = rows.dropna(subset="first_moment").groupby("machine", sort=False)[[*headings]].first()
+    return first.rename(columns=headings).reset_index()
