@@ -80,6 +80,9 @@ class Family(nn.Module):
                 raise reject(argument, f"one for each {each}, of dimension {width}", "None")
             else:
                 raise reject(argument, f"None, because {type(self).__name__} takes no {argument}", type(value).__name__)
+        roots = Sides(**sides).roots
+        if len(set(roots.values()) - {1}) > 1:
+            raise reject("inputs", f"one for each of the {roots['context']} contexts", roots["inputs"])
         return self.law(duration, **sides)
 
     def law(self, duration: int, *args: Any, **kwargs: Any) -> SequenceDistribution:

@@ -5,55 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import MAX_NODES, MAX_TABLE_BYTES, check_budget, check_integer, reject
+from pgm_rnn.checks import MAX_NODES, check_budget, check_integer, reject
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family
 from pgm_rnn.lanes import join_lanes
 from pgm_rnn.scoring import device_of, double, plain
-from pgm_rnn.sequences import Sequences
 from pgm_rnn.tree_layout import states_below
-
-
-class SampledWords(NamedTuple):
-    """Words with their lengths, and how many of them had not ended where they were cut."""
-
-    words: Sequences
-    cut: int
-
-
-def cut_at_end(words: Sequences) -> SampledWords:
-    """Words over k symbols and END, such as a law gives, as words over k symbols: each until END, or cut at T - 1."""
-    still_open = int((words.symbols[:, -1] < words.alphabet_size - 1).sum())
-    return SampledWords(words.until_end(), still_open)
-
-
-def sample_words(
-    family: Family, num_sequences: int, longest: int, *, generator: torch.Generator | None = None
-) -> SampledWords:
-    """Draw words from a family that ends, none longer than ``longest``.
-
-    Raises:
-        InputError: if the family has no END or has replicates, or a number is out of range.
-
-    Example:
-        >>> from pgm_rnn import processes
-        >>> drawn = sample_words(processes.brackets(), 5, longest=4, generator=torch.Generator().manual_seed(0))
-        >>> drawn.words.to_csv().split(), drawn.cut
-        (['0,1', '0,1', '0,1', '0,1,0,1', '0,1,0,1'], 1)
-    """
-    count, steps = check_integer("num_sequences", num_sequences, 1), check_integer("longest", longest, 1) + 1
-    if not family.ends:
-        raise reject("family", "a family with an END", type(family).__name__, "give it one, such as models.EndSymbol")
-    if family.replicates is not None:
-        raise reject("family", "one without replicates", f"{family.replicates} replicates", "take family.replicate(r)")
-    check_budget("num_sequences", 8 * count * steps, MAX_TABLE_BYTES, "bytes of symbols", "draw fewer words")
-    symbols = family(steps).sample((count,), generator=generator)
-    return cut_at_end(Sequences(symbols, family.alphabet_size))
 
 
 class FiniteWordTable:
@@ -147,7 +109,7 @@ def score_endings(model: Family, source: Family, longest: int) -> EndingScore:
         longest: T; the laws are taken over T + 1 steps.
 
     Raises:
-        InputError: if the two differ in their symbols, or there are too many words.
+        InputError: if one of the two has no END, they differ in their symbols, or there are too many words.
 
     Example:
         >>> from pgm_rnn import processes
@@ -159,6 +121,10 @@ def score_endings(model: Family, source: Family, longest: int) -> EndingScore:
         0.3125
     """
     model, source = double("model", model), double("source", source)
+    for argument, family in (("model", model), ("source", source)):
+        if not family.ends:
+            way_out = "give it one, such as models.EndSymbol"
+            raise reject(argument, "a family with an END", type(family).__name__, way_out)
     if model.alphabet_size != source.alphabet_size:
         raise reject("model", f"alphabet_size {source.alphabet_size}, as in the source", model.alphabet_size)
     steps = check_integer("longest", longest, 1) + 1

@@ -16,6 +16,7 @@ from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family
 from pgm_rnn.models import EndSymbol, Markov, Recurrent
 from pgm_rnn.models.cells import Tanh
+from pgm_rnn.models.placed import Placed
 from pgm_rnn.models.recurrent_law import RecurrentLaw
 
 TOLERANCE = 1e-10
@@ -229,10 +230,9 @@ def test_a_file_that_forgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_chain_that_keeps_all_symbols() -> None:
     """The context as ``(context * k + symbol) % k**m`` has the chain's probabilities and the table's graph."""
 
-    def modulo(law: Any, own: Any, state: tuple[Tensor, ...], symbol: Tensor) -> tuple[Tensor, ...]:
-        blank, *symbols = state
-        past = symbols[-1] if symbols else torch.zeros(blank.shape[:-1], dtype=torch.long)
-        return blank, (past * law.alphabet_size + symbol) % law.alphabet_size
+    def modulo(law: Any, own: Any, state: Placed, symbol: Tensor) -> Placed:
+        past = state.past[-1] if state.past else torch.zeros_like(state.root)
+        return Placed(((past * law.alphabet_size + symbol) % law.alphabet_size,), state.root, state.t + 1)
 
     broken = Broken(chain(1), replacing(update=modulo))
     inv.check_sums_to_one(broken, 3, TOLERANCE)

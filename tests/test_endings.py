@@ -17,9 +17,10 @@ from torch import Tensor
 import pgm_rnn
 from pgm_rnn import InputError, PrefixTree, Sequences, fit, processes, score
 from pgm_rnn.family import Family
-from pgm_rnn.lengths import FiniteWordTable, sample_words
+from pgm_rnn.lengths import FiniteWordTable
 from pgm_rnn.models import BernoulliHalt, EndSymbol, Markov, PredictedLength, Recurrent, Tabular, with_ending
 from pgm_rnn.models.endings import CountedEnding
+from pgm_rnn.sampling import sample_words
 
 L, T = 4, 5
 WORDS = {tau: list(itertools.product((0, 1), repeat=tau)) for tau in range(1, L + 1)}

@@ -23,7 +23,8 @@ LAYERS = [
     | {"sequences", "distribution", "family", "tree_layout", "prefix_tree", "sides"},
     {"programs", "processes", "models", "graphs", "folding", "summaries", "turing"},
     {"inference", "scoring", "theory", "storage"}
-    | {"causal_conditioning", "extrapolation", "exposure", "gradient_flow", "lengths", "mediation", "sharing"},
+    | {"causal_conditioning", "extrapolation", "exposure", "gradient_flow", "lengths", "mediation"}
+    | {"sampling", "sharing"},
     {"experiment"},
     {"report", "cli", "__main__"},
     {"studies"},

@@ -27,6 +27,10 @@ def network(k: int, replicates: int | None = None) -> Family:
     return model
 
 
+def ending_network(replicates: int | None = None) -> Family:
+    return models.EndSymbol(network(3, replicates))
+
+
 def finite_probability(model: Family, word: tuple[int, ...]) -> torch.Tensor:
     """Of a word and its END; what comes after is summed out, for an arbitrary model may resume."""
     return model(len(word) + 1).log_prob(torch.tensor([*word, 2])).exp().detach()
@@ -64,7 +68,7 @@ def test_the_table_gives_a_source_its_length_law(name: str) -> None:
 
 @pytest.mark.parametrize("replicates", [1, 3])
 def test_replicates_are_scored_side_by_side(replicates: int) -> None:
-    source, together = processes.brackets(), network(3, replicates)
+    source, together = processes.brackets(), ending_network(replicates)
     scored, cut = score_endings(together, source, T), incomplete_when_cut(network(2, replicates), source, T)
     assert scored.lengths.shape == (replicates, T + 2)
     for r in range(replicates):
@@ -77,7 +81,7 @@ def test_replicates_are_scored_side_by_side(replicates: int) -> None:
 
 @SOURCES
 def test_measures_are_what_they_are_called(name: str) -> None:
-    source, model = FINITE[name](), network(3)
+    source, model = FINITE[name](), ending_network()
     found, own = score_endings(model, source, T), listed(model)
     p, q = source.length_law(T).tolist(), [float(sum(words)) for words in own.values()]
     q.append(1 - sum(q))
@@ -91,7 +95,7 @@ def test_measures_are_what_they_are_called(name: str) -> None:
 
 
 def test_incomplete_brackets_are_those_that_do_not_balance() -> None:
-    source, model = processes.brackets(), network(3)
+    source, model = processes.brackets(), ending_network()
     complete = sum(
         float(finite_probability(model, word))
         for tau in range(T + 1)
@@ -111,7 +115,7 @@ def test_the_truth_is_incomplete_only_where_it_is_cut(name: str) -> None:
 @SOURCES
 def test_the_divergence_splits(name: str) -> None:
     """Words given their length, word by word, make up what the length leaves of the joint's divergence."""
-    source, model = FINITE[name](), network(3)
+    source, model = FINITE[name](), ending_network()
     law, claimed = (family(T + 1) for family in (source, model))
     words = all_words(3, T + 1)
     log_p, log_q = law.log_prob(words), claimed.log_prob(words)
@@ -122,7 +126,6 @@ def test_the_divergence_splits(name: str) -> None:
         if a > -math.inf:
             given_length += math.exp(a) * ((a - math.log(p[tau])) - (b - math.log(q[tau])))
     own = score_endings(model, source, T).divergence
-    # that this model might resume after END counts with the words
     assert score(model, source, T + 1).divergence == pytest.approx(own + given_length, abs=1e-12)
 
 
@@ -142,13 +145,17 @@ def test_cutting_at_a_length() -> None:
 
 def test_bad_input_is_refused() -> None:
     source = processes.brackets()
-    with pytest.raises(InputError, match=r"^model: expected alphabet_size 3, as in the source, got 2"):
-        score_endings(network(2), source, T)
+    with pytest.raises(InputError, match=r"^model: expected alphabet_size 3, as in the source, got 4"):
+        score_endings(models.EndSymbol(network(4)), source, T)
+    with pytest.raises(InputError, match=r"^model: expected a family with an END, got Recurrent; give it one, such as"):
+        score_endings(network(3), source, T)
+    with pytest.raises(InputError, match=r"^source: expected a family with an END, got Process"):
+        score_endings(ending_network(), processes.mess3(), T)
     with pytest.raises(InputError, match=r"^model: expected alphabet_size 2, the source's without END, got 3"):
         incomplete_when_cut(network(3), source, T)
     with pytest.raises(InputError, match=r"^duration: expected at most [\d,]+ words, got .+; use a smaller duration"):
-        score_endings(network(3), source, 40)
+        score_endings(ending_network(), source, 40)
     with pytest.raises(InputError, match=r"^longest: expected an integer of at least 1, got 0"):
-        score_endings(network(3), source, 0)
+        score_endings(ending_network(), source, 0)
     with pytest.raises(InputError, match=r"^model: expected a model or a process, got str"):
         score_endings("model", source, 3)  # type: ignore[arg-type]  # that is the point

@@ -12,8 +12,8 @@ from torch import Tensor
 from pgm_rnn import InputError, PrefixTree, Sequences, compare_models, fit, fused, processes, score, stepwise
 from pgm_rnn.experiment.ladder import compare_ladder
 from pgm_rnn.family import Family
-from pgm_rnn.lengths import sample_words
 from pgm_rnn.models import BernoulliHalt, EndSymbol, Markov, PredictedLength, Recurrent, Tabular
+from pgm_rnn.sampling import sample_words
 
 T = 4
 LENGTHS = torch.tensor([1, 3, 4, 2, 2, 4, 1])

@@ -42,7 +42,7 @@ def build_model(text: str, ending: str | None, alphabet_size: int, duration: int
 
 def cut_and_tell(words: Sequences) -> Sequences:
     """Words over k symbols and END as words over k symbols; standard error says how many had not ended."""
-    from pgm_rnn.lengths import cut_at_end
+    from pgm_rnn.sampling import cut_at_end
 
     drawn = cut_at_end(words)
     T = drawn.words.duration

@@ -91,28 +91,19 @@ def draw_words(
     """
     import torch
 
-    from pgm_rnn.checks import MAX_TABLE_BYTES, check_budget, check_duration, check_integer
+    from pgm_rnn.checks import check_duration, check_integer
     from pgm_rnn.processes import Source
-    from pgm_rnn.sequences import Sequences
+    from pgm_rnn.sampling import sample_sequences
     from pgm_rnn.sides import NO_SIDES
 
     count, seed, sides = check_integer("num_sequences", count, 1), check_integer("seed", seed, 0), sides or NO_SIDES
     duration = check_duration(sides.inputs.shape[1] if duration is None and sides.inputs is not None else duration)
     duration += family.ends
-    roots = max((len(part) for part in sides.given.values()), default=1)
-    needed = 8 * roots * count * duration
-    check_budget("num_sequences", needed, MAX_TABLE_BYTES, "bytes of symbols", "draw fewer words")
-    device = next(iter(family.state_dict().values())).device
-    generator = torch.Generator(device).manual_seed(seed)
+    generator = torch.Generator(next(iter(family.state_dict().values())).device).manual_seed(seed)
     if isinstance(family, Source) and not prefix and not sides.given:
         return family.draw(count, duration, generator)
-    sides = sides.map(lambda part: part.to(device).expand(roots, *part.shape[1:]))
-    law = family(duration, **sides.given)
-    first = torch.tensor(parse_prefix(prefix) if prefix else [], dtype=torch.long, device=device)
-    drawn = (law.given(first) if prefix else law).sample((count,), generator=generator)
-    rest = drawn.reshape(count, roots, -1).transpose(0, 1).flatten(0, 1)
-    symbols = torch.cat([first.expand(len(rest), -1), rest], -1)
-    return Sequences(symbols, law.alphabet_size, None, *sides.map(lambda part: part.repeat_interleave(count, 0)))
+    first = parse_prefix(prefix) if prefix else []
+    return sample_sequences(family, count, duration, prefix=first, generator=generator, **sides.given)
 
 
 def read_sides(context: str | None, inputs: Path | None) -> Sides:
@@ -146,19 +137,6 @@ def all_words(source: Source, duration: int | None) -> SequenceDistribution | Pr
     duration = check_duration(duration) + source.ends
     plain = source.conditions(duration) is None
     return source(duration) if plain else PrefixTree.from_source(source, duration)
-
-
-def widths(data: Sequences | PrefixTree | SequenceDistribution) -> dict[str, int]:
-    """The ``context_dim`` and ``input_dim`` of a model of these: the width of vectors, or the number of labels."""
-    from pgm_rnn.distribution import SequenceDistribution
-
-    sides = {} if isinstance(data, SequenceDistribution) else data.sides.given
-    return {
-        {"context": "context_dim", "inputs": "input_dim"}[name]: (
-            part.shape[-1] if part.dtype.is_floating_point else max(int(part.max()) + 1, 2)
-        )
-        for name, part in sides.items()
-    }
 
 
 def parse_context(text: str) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import check_finite, reject
+from pgm_rnn.checks import MAX_TABLE_BYTES, check_budget, check_finite, reject
 from pgm_rnn.family import Family
 from pgm_rnn.sequences import Sequences
 
@@ -57,6 +57,7 @@ class Source(Family):
 
     def draw(self, count: int, duration: int, generator: torch.Generator) -> Sequences:
         """``count`` words, with the context or inputs that each is given, if they are."""
+        check_budget("num_sequences", 8 * count * duration, MAX_TABLE_BYTES, "bytes of symbols", "draw fewer words")
         sides = self.draw_conditions(count, duration, generator)
         law = self(duration, **sides.given)
         symbols = law.sample(() if sides.given else (count,), generator=generator)
