@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from pgm_rnn.checks import check_finite, check_symbols, reject
 
+SINGLE = {"context": 1, "inputs": 2}
+"""Dimensions of labels; vectors have one more."""
+
 
 class Sides(NamedTuple):
     """What ``G`` roots of a prefix tree are conditioned on, each part None where there is none.
@@ -23,11 +26,15 @@ class Sides(NamedTuple):
     @property
     def replicates(self) -> int | None:
         """R, where replicates have roots of their own."""
-        for part, labelled in ((self.context, 1), (self.inputs, 2)):
-            if part is not None:
-                single = labelled + part.dtype.is_floating_point
-                return part.shape[0] if part.ndim > single else None
+        for name, part in self.given.items():
+            if part.ndim > SINGLE[name] + part.dtype.is_floating_point:
+                return part.shape[0]
         return None
+
+    @property
+    def roots(self) -> dict[str, int]:
+        """G of the parts there are."""
+        return {name: part.shape[-SINGLE[name] - part.dtype.is_floating_point] for name, part in self.given.items()}
 
     @property
     def given(self) -> dict[str, Tensor]:
@@ -56,7 +63,7 @@ def check_side(argument: str, values: Tensor, steps: int | None, replicates: int
         InputError: if they are not labels ``(G,)`` or vectors ``(G, D)`` or, for inputs, ``(G, T)`` or ``(G, T, D)``.
     """
     vectors = values.dtype.is_floating_point
-    rank = 1 + (steps is not None) + vectors
+    rank = SINGLE[argument] + vectors
     own_lead = values.ndim == rank + 1 and values.shape[0] == replicates
     shape = ", ".join(["G", *(() if steps is None else (str(steps),)), *(("D",) if vectors else ())])
     expected = f"{'vectors' if vectors else 'labels'} of shape ({shape}{',' if rank == 1 else ''}) with G at least 1"
@@ -86,5 +93,22 @@ def encode(argument: str, values: Tensor, width: int) -> Tensor:
 def labels(argument: str, values: Tensor, count: int) -> Tensor:
     """Labels in ``0..count-1``, for families with parameters of their own for each."""
     if values.dtype.is_floating_point:
-        raise reject(argument, f"integer labels in 0..{count - 1}", f"dtype {str(values.dtype).removeprefix('torch.')}")
+        got = f"dtype {str(values.dtype).removeprefix('torch.')}"
+        raise reject(argument, f"integer labels in 0..{count - 1}", got, "networks take vectors")
     return check_symbols(argument, values, count)
+
+
+def widths(sides: Sides) -> dict[str, int]:
+    """The ``context_dim`` and ``input_dim`` of a family that takes these: the width of vectors, the number of labels.
+
+    >>> import torch
+    >>> widths(Sides(context=torch.tensor([0, 2, 1]), inputs=torch.zeros(3, 4, 5)))
+    {'context_dim': 3, 'input_dim': 5}
+    """
+    arguments = {"context": "context_dim", "inputs": "input_dim"}
+    return {arguments[name]: _width(part) for name, part in sides.given.items()}
+
+
+def _width(values: Tensor) -> int:
+    """Of vectors; or the number of labels, which a single one would not be."""
+    return values.shape[-1] if values.dtype.is_floating_point else max(int(values.max()) + 1, 2)

@@ -89,6 +89,17 @@ def test_a_fit_to_a_channel_is_exact(capsys: pytest.CaptureFixture[str], asked: 
     assert said.number("training") == pytest.approx(floor, abs=1e-4)
 
 
+def test_a_chain_for_every_input_label(capsys: pytest.CaptureFixture[str], asked: Path) -> None:
+    """Binary symmetric noise is the same at every step, and all that a chain of order 0 can be told."""
+    target = ("--process", "binary-symmetric", "-T", "3")
+    said = Result(capsys, "fit", *target, "--model", "markov(order=0)", "-o", "m")
+    assert said.number("training") == pytest.approx(processes.binary_symmetric().block_entropy(3), abs=1e-6)
+    assert Result(capsys, "score", "m", *target).number("divergence_nats_per_word") == pytest.approx(0, abs=1e-9)
+    answers = Result(capsys, "sample", "m", "--inputs", asked, "-n", "400").words
+    agreeing = np.mean(np.repeat([[0, 1, 1, 0], [1, 1, 1, 1], [0, 0, 1, 0]], 400, 0) == np.array(answers))
+    assert agreeing == pytest.approx(0.9, abs=0.02)
+
+
 def test_vectors_as_inputs(capsys: pytest.CaptureFixture[str], asked: Path) -> None:
     save(models.Recurrent(2, 3, input_dim=2), "m")
     generator = torch.Generator().manual_seed(0)
@@ -125,7 +136,7 @@ def test_vectors_as_inputs(capsys: pytest.CaptureFixture[str], asked: Path) -> N
         (("fit", "uneven.npz", "--model", "recurrent(hidden_dim=2)", "-o", "m"), "inputs: expected vectors of shape"),
         (
             ("fit", "wide.npz", "--model", "tabular", "-o", "m"),
-            "inputs: expected None, because Tabular",
+            "inputs: expected integer labels in 0..2, got dtype float64; networks take vectors",
         ),
     ],
 )

@@ -18,7 +18,7 @@ from torch.func import functional_call
 from pgm_rnn.checks import InputError
 from pgm_rnn.family import Family
 from pgm_rnn.inference.bayes import bayesian
-from pgm_rnn.models import Markov, Recurrent
+from pgm_rnn.models import EndSymbol, Markov, Recurrent
 from pgm_rnn.processes import PROCESSES
 from pgm_rnn.programs import fused, stepwise
 from pgm_rnn.sequences import Sequences
@@ -279,6 +279,19 @@ def test_the_prior_is_a_normal_on_every_weight() -> None:
     law = torch.func.functional_call(model, {n: trace.nodes[n]["value"] for n, _ in model.named_parameters()}, (4,))
     assert_close(sum(trace.nodes[f"y_{t}"]["log_prob"] for t in range(1, 5)), law.log_prob(WORDS.symbols), 1e-10)
     assert_close(model(4).log_prob(WORDS.symbols), network()(4).log_prob(WORDS.symbols), 0.0)
+
+
+def test_words_of_different_lengths_count_with_their_end_under_a_prior() -> None:
+    words = Sequences([[0, 1, 1], [1, 0, 0]], 2, lengths=[3, 1])
+    family = bayesian(EndSymbol(Recurrent(3, 2)))
+    for program in (stepwise, fused):
+        trace = poutine.trace(program).get_trace(family, words)
+        weights = {name: trace.nodes[name]["value"] for name in trace.stochastic_nodes if name.startswith("inner.")}
+        law = torch.func.functional_call(family.model, weights, (4,))
+        expected = law.log_prob(torch.tensor([[0, 1, 1, 2], [1, 2, 2, 2]])).sum()
+        sites = [trace.nodes[name] for name in trace.nodes if name.startswith("y")]
+        trace.compute_log_prob()
+        assert_close(sum(site["log_prob"].sum() for site in sites), expected, 1e-5)
 
 
 def test_posterior_of_one_row_is_the_known_one() -> None:

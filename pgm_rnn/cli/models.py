@@ -24,7 +24,6 @@ from pgm_rnn.cli.inputs import (
     draw_words,
     read_sides,
     read_words,
-    widths,
 )
 
 ModelFile = Annotated[Path, typer.Argument(metavar="FILE", help="A model file that fit wrote.")]
@@ -54,6 +53,7 @@ def fit(
     Example: pgm-rnn fit --process even -T 8 --model 'recurrent(hidden_dim=16)' -o even.safetensors
     """
     import pgm_rnn
+    from pgm_rnn.sides import NO_SIDES, widths
 
     check_data(data, process, num_sequences, duration)
     check_target(output)
@@ -70,7 +70,8 @@ def fit(
         drawn = num_sequences is not None
         training = draw_words(source, num_sequences or 0, duration, seed) if drawn else all_words(source, duration)
     k, T = training.alphabet_size - end, training.duration - end
-    untrained = build_model(model, ending, k, T, **widths(training))
+    sides = NO_SIDES if isinstance(training, pgm_rnn.SequenceDistribution) else training.sides
+    untrained = build_model(model, ending, k, T, **widths(sides))
     result = pgm_rnn.fit(untrained, training, mode=mode, seed=seed, device=device, progress=True)
     pgm_rnn.save(result.model, output)
     kept = min(int(result.steps), len(result.losses) - 1)

@@ -12,10 +12,30 @@ from torch.func import functional_call
 from pgm_rnn.checks import check_number
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family
-from pgm_rnn.programs import LawBuilder
+from pgm_rnn.sequences import Sequences
 
 
-def bayesian(model: Family, prior_scale: float = 1.0) -> LawBuilder:
+class Bayesian:
+    """A family whose weights are drawn anew at every call: see :func:`bayesian`."""
+
+    def __init__(self, model: Family, scale: float) -> None:
+        self.model = model
+        self.scale = scale
+
+    def __call__(self, duration: int, **sides: Any) -> SequenceDistribution:
+        plates = 1 if self.model.replicates is None else 2
+        weights = {}
+        for name, parameter in self.model.named_parameters():
+            prior = dist.Normal(parameter.new_zeros(()), self.scale).expand(parameter.shape).to_event(parameter.ndim)
+            weights[name] = _without_own_plates(pyro.sample(name, prior), parameter.ndim, plates)
+        return functional_call(self.model, weights, (duration,), sides)
+
+    def read(self, words: Sequences) -> Sequences:
+        """Words as the model reads them, with END behind them where it ends."""
+        return self.model.read(words)
+
+
+def bayesian(model: Family, prior_scale: float = 1.0) -> Bayesian:
     r"""The family of ``model`` with weights drawn anew at every call, :math:`\theta_i \sim \mathcal N(0, \sigma^2)`.
 
     Every parameter is one site with the parameter's own name and shape, replicates included. The model itself stays as
@@ -32,18 +52,7 @@ def bayesian(model: Family, prior_scale: float = 1.0) -> LawBuilder:
         >>> trace.stochastic_nodes[:5]
         ['U', 'W', 'V', 'b', 'c']
     """
-    scale = check_number("prior_scale", prior_scale, 0.0, float("inf"), open_ends=True)
-
-    plates = 1 if model.replicates is None else 2
-
-    def family(duration: int, **sides: Any) -> SequenceDistribution:
-        weights = {}
-        for name, parameter in model.named_parameters():
-            prior = dist.Normal(parameter.new_zeros(()), scale).expand(parameter.shape).to_event(parameter.ndim)
-            weights[name] = _without_own_plates(pyro.sample(name, prior), parameter.ndim, plates)
-        return functional_call(model, weights, (duration,), sides)
-
-    return family
+    return Bayesian(model, check_number("prior_scale", prior_scale, 0.0, float("inf"), open_ends=True))
 
 
 def _without_own_plates(draws: Tensor, event_dim: int, plates: int) -> Tensor:
