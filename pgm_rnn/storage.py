@@ -16,12 +16,14 @@ from pgm_rnn.checks import InputError, check_name, check_path, reject
 from pgm_rnn.family import Family
 from pgm_rnn.files import write_whole
 from pgm_rnn.models import ENDINGS, MODELS
-from pgm_rnn.processes import FiniteWords, Process, TimeVarying, Transducer
+from pgm_rnn.processes import FiniteWords, Interpolated, Mixture, Process, TimeVarying, Transducer
 
 FORMAT = "pgm_rnn-1"
 
-TRUTHS: dict[str, type[Process | TimeVarying | Transducer]] = {
+TRUTHS: dict[str, type[Interpolated | Mixture | Process | TimeVarying | Transducer]] = {
     "finite-words": FiniteWords,
+    "interpolated": Interpolated,
+    "mixture": Mixture,
     "process": Process,
     "time-varying": TimeVarying,
     "transducer": Transducer,

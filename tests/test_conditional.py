@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 from typing import Any
 
 import invariants
@@ -15,13 +16,14 @@ from families import randomise
 from oracles import all_words, matrix_product_probability
 from torch import Tensor
 
-from pgm_rnn import PrefixTree, Sequences, fused, score, stepwise
+from pgm_rnn import PrefixTree, Sequences, fused, load, save, score, stepwise
 from pgm_rnn.checks import InputError
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family
 from pgm_rnn.models import Recurrent
 from pgm_rnn.processes import (
     CONDITIONAL,
+    Conditional,
     Interpolated,
     Mixture,
     Process,
@@ -30,6 +32,7 @@ from pgm_rnn.processes import (
     coins,
     even,
     golden_mean,
+    grammars,
     mess3,
     parse,
     periodic,
@@ -245,6 +248,40 @@ def test_what_comes_after_a_prefix() -> None:
 def test_float32_does_not_round_the_truth() -> None:
     source = sliding_golden_mean().float()
     assert source(3, context=torch.tensor([[0.3]])).log_prob(torch.tensor([1, 1, 1])).dtype == torch.double
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_files_keep_the_source(name: str, tmp_path: Path) -> None:
+    source, contexts = CONTEXTS[name]
+    save(source, tmp_path / "source")
+    again = load(tmp_path / "source")
+    assert repr(again) == repr(source)
+    words = all_words(source.alphabet_size, 3).unsqueeze(1)
+    assert torch.equal(again(3, context=contexts).log_prob(words), source(3, context=contexts).log_prob(words))
+    assert torch.equal(again(3).log_prob(words), source(3).log_prob(words))
+    assert again.parameter_count(3) == source.parameter_count(3)
+
+
+@pytest.mark.parametrize(
+    ("source", "change", "says"),
+    [
+        (coins([0.2, 0.6]), {"shares": [0.5, 0.6]}, "shares: expected 2 probabilities that sum to 1"),
+        (coins([0.2, 0.6]), {"initial": [[1.0], [0.5]]}, "initial: expected 1 probabilities that sum to 1"),
+        (grammars(), {"initial": torch.full((3, 2), 0.5).tolist()}, r"initial: expected a stationary .* of joint\[0\]"),
+        (
+            sliding_golden_mean(),
+            {"last": torch.ones(2, 2, 2).tolist()},
+            "joint: expected .* to sum to 1",
+        ),
+    ],
+)
+def test_files_of_no_source_are_refused(source: Conditional, change: dict[str, Any], says: str, tmp_path: Path) -> None:
+    tensors = {name: torch.tensor(values, dtype=torch.double) for name, values in change.items()}
+    for name, tensor in tensors.items():
+        source.get_buffer(name).copy_(tensor)
+    save(source, tmp_path / "source")
+    with pytest.raises(InputError, match=f"^{says}"):
+        load(tmp_path / "source")
 
 
 def test_names() -> None:

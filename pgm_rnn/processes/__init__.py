@@ -14,15 +14,7 @@ from pgm_rnn.processes.channels import (
     running_parity,
     shared_coin,
 )
-from pgm_rnn.processes.conditional import (
-    Conditional,
-    Interpolated,
-    Mixture,
-    bells,
-    coins,
-    grammars,
-    sliding_golden_mean,
-)
+from pgm_rnn.processes.conditional import Conditional, Interpolated, Mixture
 from pgm_rnn.processes.drawn import markov, random_machine, random_markov
 from pgm_rnn.processes.endings import (
     FiniteWords,
@@ -35,6 +27,7 @@ from pgm_rnn.processes.endings import (
 )
 from pgm_rnn.processes.hidden_markov import HiddenMarkovLaw
 from pgm_rnn.processes.length_laws import LENGTH_LAWS
+from pgm_rnn.processes.mixtures import bells, coins, grammars, sliding_golden_mean
 from pgm_rnn.processes.process import Process
 from pgm_rnn.processes.source import Source
 from pgm_rnn.processes.time_varying import TimeVarying, alternating, cyclostationary, drifting, erratic, settling

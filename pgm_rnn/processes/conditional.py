@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pgm_rnn.checks import as_tensor, check_integer, check_number, reject
+from pgm_rnn.checks import as_tensor, check_integer, reject
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import ParameterCount
 from pgm_rnn.processes.chains import stationary_distribution
 from pgm_rnn.processes.conditional_law import Chains, ConditionalLaw
 from pgm_rnn.processes.process import Process
-from pgm_rnn.processes.source import ROUNDING, Source, check_probabilities
+from pgm_rnn.processes.source import ROUNDING, Source, check_initial, check_joint, check_probabilities
 from pgm_rnn.processes.time_varying import TimeVarying
-from pgm_rnn.processes.zoo import biased_coin, even, golden_mean, named, simple_nonunifilar
 from pgm_rnn.sides import Conditions, Sides, encode, labels
 
 
@@ -86,6 +86,7 @@ class Conditional(Source):
 
         Source: Cover and Thomas, *Elements of information theory*, sections 2.4 and 2.5.
 
+        >>> from pgm_rnn.processes import bells
         >>> float(bells(q=0.5).information(2).sum()) < float(torch.tensor(2.0).log())  # never more than H(x)
         True
         """
@@ -104,6 +105,7 @@ class Mixture(Conditional):
         InputError: if the alphabets differ, or the shares are no distribution over the processes.
 
     Example:
+        >>> from pgm_rnn.processes import biased_coin
         >>> source = Mixture([biased_coin(0.1), biased_coin(0.9)])
         >>> source(2, context=torch.tensor([0, 1])).log_prob(torch.tensor([1, 1])).exp()
         tensor([0.0100, 0.8100], dtype=torch.float64)
@@ -140,6 +142,28 @@ class Mixture(Conditional):
 
     def __repr__(self) -> str:
         return f"Mixture({self.name!r}, k={self.alphabet_size}, labels={self.context_dim})"
+
+    def configuration(self) -> dict[str, Any]:
+        """The arguments of :meth:`blank`."""
+        labels, k, states = self.joint.shape[:3]
+        return {"alphabet_size": k, "states": states, "labels": labels, "name": self.name}
+
+    @classmethod
+    def blank(cls, alphabet_size: int, states: int, labels: int, name: str) -> Self:
+        """A mixture of the right shape whose tensors are still to be loaded."""
+        source = cls.__new__(cls)
+        joint = torch.empty(labels, alphabet_size, states, states, dtype=torch.double)
+        initial, shares = (torch.empty(shape, dtype=torch.double) for shape in ((labels, states), (labels,)))
+        Source.__init__(source, alphabet_size, name, joint=joint, initial=initial, shares=shares)
+        source.context_dim = labels
+        return source
+
+    def check_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        check_shares(tensors["shares"], self.context_dim)
+        for x, (joint, initial) in enumerate(zip(tensors["joint"], tensors["initial"], strict=True)):
+            onward = initial @ check_joint(f"joint[{x}]", joint).sum(0)
+            if not torch.allclose(onward, check_initial(initial, len(initial)), rtol=1e-9, atol=1e-12):
+                raise reject("initial", f"a stationary distribution of joint[{x}]", initial.tolist()[:8])
 
     def chains(self, context: Tensor) -> Chains:
         label = labels("context", context, self.context_dim)
@@ -180,6 +204,7 @@ class Interpolated(Conditional):
     Source: Press et al. (2007), *Numerical recipes*, section 4.6, for the quadrature.
 
     Example:
+        >>> from pgm_rnn.processes import golden_mean
         >>> source = Interpolated(golden_mean(0.2), golden_mean(0.8))
         >>> halfway = source(3, context=torch.tensor([[0.5]])).log_prob(torch.tensor([1, 0, 1]))
         >>> torch.allclose(halfway, golden_mean(0.5)(3).log_prob(torch.tensor([1, 0, 1])))
@@ -200,6 +225,24 @@ class Interpolated(Conditional):
 
     def __repr__(self) -> str:
         return f"Interpolated({self.name!r}, k={self.alphabet_size}, nodes={self.nodes})"
+
+    def configuration(self) -> dict[str, Any]:
+        """The arguments of :meth:`blank`."""
+        k, states = self.first.shape[:2]
+        return {"alphabet_size": k, "states": states, "nodes": self.nodes, "name": self.name}
+
+    @classmethod
+    def blank(cls, alphabet_size: int, states: int, nodes: int, name: str) -> Self:
+        """A source of the right shape whose tensors are still to be loaded."""
+        source = cls.__new__(cls)
+        first, last = torch.empty(2, alphabet_size, states, states, dtype=torch.double)
+        Source.__init__(source, alphabet_size, name, first=first, last=last)
+        source.context_dim, source.nodes = 1, check_integer("nodes", nodes, 2)
+        return source
+
+    def check_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        for name in ("first", "last"):
+            Process(tensors[name])
 
     def chains(self, context: Tensor) -> Chains:
         if not context.dtype.is_floating_point:
@@ -233,49 +276,3 @@ def check_shares(values: Tensor | np.ndarray | Sequence[float], count: int) -> T
     if shares.shape != (count,) or abs(float(shares.sum()) - 1) > ROUNDING:
         raise reject("shares", f"{count} probabilities that sum to 1", shares.tolist())
     return shares / shares.sum()
-
-
-# Sources by name.
-
-
-@named
-def coins(p: Sequence[float] = (0.1, 0.35, 0.65, 0.9)) -> Mixture:
-    """The label picks one of K coins, ``P(1) = p[x]``: knowing it is worth something at every step.
-
-    >>> coins()(1, context=torch.tensor([0, 3])).log_prob(torch.tensor([1])).exp()
-    tensor([0.1000, 0.9000], dtype=torch.float64)
-    """
-    return Mixture([biased_coin(one) for one in p])
-
-
-@named
-def bells(q: float = 0.1) -> Mixture:
-    """A 1, the bell, comes with probability ``q``, and the symbol after it is the label: until then nothing tells it.
-
-    The label 1 gives :func:`even`; the label 0 :func:`golden_mean` with its symbols exchanged.
-
-    >>> bells()(3, context=torch.tensor([0, 1])).given([0]).log_prob(torch.tensor([1, 1])).exp()
-    tensor([0.0000, 0.1000], dtype=torch.float64)
-    """
-    q = check_number("q", q, 0, 1, open_ends=True)
-    return Mixture([Process(golden_mean(1 - q).joint.flip(0)), even(1 - q)])
-
-
-@named
-def grammars() -> Mixture:
-    """The label picks golden-mean, even or simple-nonunifilar: each with words that another forbids.
-
-    >>> grammars().context_dim
-    3
-    """
-    return Mixture([golden_mean(), even(), simple_nonunifilar()])
-
-
-@named
-def sliding_golden_mean(low: float = 0.2, high: float = 0.8, nodes: int = 16) -> Interpolated:
-    """:func:`golden_mean` at ``p = low + (high - low) x``, for x uniform on [0, 1].
-
-    >>> sliding_golden_mean()(1, context=torch.tensor([[0.5]])).log_prob(torch.tensor([1])).exp()  # 1 / (2 - p)
-    tensor([0.6667], dtype=torch.float64)
-    """
-    return Interpolated(golden_mean(low), golden_mean(high), nodes)
