@@ -76,22 +76,17 @@ def fit(
         >>> bool(result.losses[-1] > even.block_entropy(4))
         True
     """
-    max_steps = check_integer("max_steps", MAX_STEPS if max_steps is None else max_steps, 1)
-    restarts, seed = check_integer("restarts", restarts, 1), check_seed(seed)
-    if not isinstance(model, Family) or not list(model.parameters()):
-        raise reject("model", "a model with parameters to learn", type(model).__name__)
-    if dtype not in (None, torch.float32, torch.float64):
-        raise reject("dtype", "torch.float32, torch.float64 or None", dtype)
-    if check_name("mode", mode, MODES) != TEACHER_FORCING and (is_counted(model) or model.ends):
-        why = "its rows are counted, whatever it is fed" if is_counted(model) else "words of its own end elsewhere"
-        raise reject("mode", f"{TEACHER_FORCING!r} for {type(model).__name__}", repr(mode), why)
+    how: Any = {
+        "max_steps": check_integer("max_steps", MAX_STEPS if max_steps is None else max_steps, 1),
+        "restarts": check_integer("restarts", restarts, 1),
+        "seed": check_seed(seed),
+    }
+    _check(model, mode, dtype)
     if isinstance(model, PredictedLength):
-        options: Any = {"max_steps": max_steps, "restarts": restarts, "seed": seed, "dtype": dtype}
-        return fit_given_length(fit, model, data, validation, device=device, progress=progress, **options)
+        return fit_given_length(fit, model, data, validation, device=device, dtype=dtype, progress=progress, **how)
     data = map_words(model.read, data)
     validation = None if validation is None else map_words(model.read, validation)
     where = next(model.parameters()).device if device is None else resolve_device(device)
-    how: Any = {"max_steps": max_steps, "restarts": restarts, "seed": seed}
     if mode in TRUE_SHARES:
         if validation is not None:
             raise reject("validation", f"None with mode {mode!r}", type(validation).__name__, "nothing is chosen on it")
@@ -110,6 +105,17 @@ def fit(
             with progress_bar("fit", progress) as report:
                 result = fit_gradient(model, part, held_out, likelihood=LIKELIHOODS[mode], progress=report, **how)
     return result if model.replicates is not None else result.alone()
+
+
+def _check(model: object, mode: str, dtype: torch.dtype | None) -> None:
+    """Refuse what is no model, or cannot be trained so."""
+    if not isinstance(model, Family) or not list(model.parameters()):
+        raise reject("model", "a model with parameters to learn", type(model).__name__)
+    if dtype not in (None, torch.float32, torch.float64):
+        raise reject("dtype", "torch.float32, torch.float64 or None", dtype)
+    if check_name("mode", mode, MODES) != TEACHER_FORCING and (is_counted(model) or model.ends):
+        why = "its rows are counted, whatever it is fed" if is_counted(model) else "words of its own end elsewhere"
+        raise reject("mode", f"{TEACHER_FORCING!r} for {type(model).__name__}", repr(mode), why)
 
 
 def is_counted(model: Family) -> TypeGuard[Counted]:
