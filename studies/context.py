@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,10 +35,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pgm_rnn import PrefixTree, Sequences, checks, fit, score
-from pgm_rnn.distribution import SequenceDistribution
-from pgm_rnn.experiment.intervals import Interval, t_interval
+from pgm_rnn import PrefixTree, Sequences, fit
+from pgm_rnn.experiment.captured import captured_beyond_records, captured_by_value_records, captured_records
+from pgm_rnn.experiment.intervals import t_interval
 from pgm_rnn.experiment.measuring import draw_words, training_record
+from pgm_rnn.experiment.parts import STATES, VERDICTS, together
+from pgm_rnn.experiment.shortage import too_few, too_few_converged
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.family import Family
 from pgm_rnn.inference import Fit
@@ -50,12 +52,7 @@ from pgm_rnn.sides import Sides
 # --------------------------------------------------------------------------------------------------------------------
 # The contestants. The table and the chain have a row set for every label; nothing is shared between labels.
 
-NETWORKS: dict[str, dict[str, Any]] = {
-    "none": {},
-    "input": {"context_as": "input"},
-    "initial": {"context_as": "initial"},
-    "both": {"context_as": "both"},
-}
+NETWORKS = ("none", "input", "initial", "both")
 TABLES = ("table", "markov")
 NEAREST = "nearest table"  # at a number x: the table of the nearest value that was trained on
 
@@ -67,8 +64,8 @@ def build(name: str, source: Conditional, T: int, H: int, replicates: int) -> Fa
         return Tabular(k, T, pseudocount=None, replicates=replicates, context_dim=D)
     if name == "markov":
         return Markov(k, order=None, pseudocount=None, replicates=replicates, context_dim=D)
-    entry = NETWORKS[checks.check_name("model", name, NETWORKS)]
-    return Recurrent(k, H, replicates=replicates, context_dim=None if name == "none" else D, **entry)
+    entry: dict[str, Any] = {} if name == "none" else {"context_dim": D, "context_as": name}
+    return Recurrent(k, H, replicates=replicates, **entry)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -129,23 +126,27 @@ def grid(scale: str) -> list[Cell]:
 # --------------------------------------------------------------------------------------------------------------------
 # The measurement.
 
+SHOWN = [round(-0.2 + 0.05 * n, 2) for n in range(29)]  # x from outside [0, 1], p = 0.08 to 0.92
+
 
 def measure(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]:
     source, T = CONDITIONAL[spec["process"]](), spec["T"]
     if spec["model"] == NEAREST:
         seen = trained_values(spec)
-        rows = by_value(source, T, lambda x: source(T, context=seen[torch.cdist(x, seen).argmin(-1)]))
+        rows = captured_by_value_records(
+            lambda x: source(T, context=seen[torch.cdist(x, seen).argmin(-1)]), source, T, SHOWN
+        )
         return [row | {"trained_x": json.dumps(seen.flatten().tolist())} for row in rows]
     fitted = train(source, spec, device)
     model = fitted.model.double().cpu()
     common: dict[str, Any] = {"N": spec.get("N", math.inf)}
     if spec["kind"] == "values":
         common |= {"trained_x": json.dumps(trained_values(spec).flatten().tolist())}
-        rows = by_value(source, T, lambda x: model(T, **model.relevant(Sides(context=x))))
+        rows = captured_by_value_records(lambda x: model(T, **model.relevant(Sides(context=x))), source, T, SHOWN)
     else:
-        rows = by_word(source, T, model)
+        rows = captured_records(model, source, T)
     if spec["kind"] == "limit":
-        longer = by_position(source, T, model, spec["longest"], spec["test_words"])
+        longer = captured_beyond_records(model, source, T, spec["longest"], spec["test_words"])
         rows = [row | more for row, more in zip(rows, longer, strict=True)]
     for r, row in enumerate(rows):
         stored, free = model.replicate(r).parameter_count(T)
@@ -178,54 +179,6 @@ def trained_values(spec: Mapping[str, Any]) -> Tensor:
     return context
 
 
-def by_word(source: Conditional, T: int, model: Family) -> list[dict[str, Any]]:
-    """The share captured in words of the length trained on: exact, a sum over all x and words."""
-    information = float(source.information(T).sum())
-    kl = torch.as_tensor(score(model, source, T).divergence)
-    return [row_of(one, information) for one in kl.tolist()]
-
-
-def row_of(kl: float, information: float) -> dict[str, Any]:
-    return {"kl_nats_per_word": kl, "information_nats": information, "captured_share": 1 - kl / information}
-
-
-def by_position(source: Conditional, T: int, model: Family, longest: int, words: int) -> list[dict[str, Any]]:
-    """KL by position of words longer than those trained on, along drawn words, and the share captured beyond T."""
-    information = source.information(longest)
-    scored = score(model, source, longest, num_sequences=words)
-    assert scored.divergence_by_position is not None  # there is a truth
-    worth, rows = float(information[T:].sum()), []
-    for kl in scored.divergence_by_position:
-        row: dict[str, Any] = {"captured_share_beyond": 1 - float(kl[T:].sum()) / worth}
-        row |= {"kl_by_position_nats": json.dumps(kl.tolist())}
-        rows.append(row | {"information_by_position_nats": json.dumps(information.tolist())})
-    return rows
-
-
-SHOWN = [round(-0.2 + 0.05 * n, 2) for n in range(29)]  # x from outside [0, 1], p = 0.08 to 0.92
-
-
-def by_value(source: Conditional, T: int, predict: Callable[[Tensor], SequenceDistribution]) -> list[dict[str, Any]]:
-    """KL at each value of the number x, and the share captured over all of [0, 1], by quadrature."""
-    (nodes, _), shares = source.conditions(T)
-    assert nodes is not None  # as above
-    information = float(source.information(T).sum())
-    kl = torch.stack([divergence_at(x, source, T, predict) for x in nodes.unsqueeze(1)], -1) @ shares
-    shown = [divergence_at(torch.tensor([[x]], dtype=torch.double), source, T, predict) for x in SHOWN]
-    curves = torch.stack(shown, -1)
-    return [
-        row_of(one, information) | {"x": json.dumps(SHOWN), "kl_by_x_nats": json.dumps(curve)}
-        for one, curve in zip(kl.tolist(), curves.tolist(), strict=True)
-    ]
-
-
-def divergence_at(x: Tensor, source: Conditional, T: int, predict: Callable[[Tensor], SequenceDistribution]) -> Tensor:
-    """KL of the predicted from the true words given one x (1, 1), exactly: (R,), or (1,) without replicates."""
-    tree = PrefixTree.from_law(source(T, context=x), sides=Sides(context=x))
-    with torch.no_grad():
-        return (-tree.expected_log_prob(predict(x)) - tree.entropies().sum()).reshape(-1)
-
-
 # --------------------------------------------------------------------------------------------------------------------
 # The decision. It stood here before the first standard run, after runs of parts of it with 5 to 10 seeds on the four
 # sources, which showed what H to compare and that shares can be far below 0; x at unseen values had not been looked at.
@@ -254,21 +207,17 @@ def decide(frame: pd.DataFrame) -> Verdict:
     rows = largest(frame)
     shares = deciding_shares(rows)
     intervals = {name: t_interval(share) for name, share in shares.items()}
+    captured = together(interval.against(ENOUGH, above="holds", below="fails") for interval in intervals.values())
     lasting = t_interval(beyond(rows))
+    lasts = lasting.against(0.0, above="holds", below="fails")
     missing = what_is_missing(rows, shares)
-    low = min(intervals.values(), key=lambda interval: interval.mean, default=t_interval([]))
-    if missing:
-        verdict = "inconclusive"
-    elif any(interval.high < ENOUGH for interval in intervals.values()) or lasting.high < 0:
-        verdict = "refuted"
-    else:
-        verdict = "supported" if all(interval.low > ENOUGH for interval in intervals.values()) else "inconclusive"
-    lines = [missing] + [f"{name}: {percent(interval)} captured." for name, interval in intervals.items()]
+    verdict = "inconclusive" if missing else VERDICTS[lasts if lasts == "fails" else captured]
+    lines = [missing] + [f"{name}: {interval:.1%} captured." for name, interval in intervals.items()]
     if math.isfinite(lasting.mean):
-        word = "holds" if lasting.low > 0 else "fails" if lasting.high < 0 else "is open"
-        lines.append(f"Beyond the length trained on, (2) {word}: d = {percent(lasting)}. {by_entry(rows)}")
+        lines.append(f"Beyond the length trained on, (2) {STATES[lasts]}: d = {lasting:.1%}. {by_entry(rows)}")
     reason = "\n".join(line for line in [*lines, where_it_loses(frame)] if line)
-    return Verdict(verdict, *low, "of I(x; y), the lowest of five", RULE, reason)
+    lowest = min(intervals.values(), key=lambda interval: interval.mean, default=t_interval([]))
+    return Verdict(verdict, *lowest, "of I(x; y), the lowest of five", RULE, reason)
 
 
 def largest(frame: pd.DataFrame) -> pd.DataFrame:
@@ -296,27 +245,18 @@ def beyond(rows: pd.DataFrame) -> pd.Series:
 
 def what_is_missing(rows: pd.DataFrame, shares: Mapping[str, pd.Series]) -> str:
     """Why the rule cannot decide, or nothing."""
-    if len(shares) <= len(SOURCES):
-        return f"Only {len(shares)} of the four sources and the few values were measured."
-    if both := len(SOURCES) - len(measured_beyond(rows)):
-        return f"Beyond the length trained on, {both} of the four sources lack x at every step or x as h_0."
+    if missing := too_few(len(shares), len(SOURCES) + 1, "of the four sources and the few values were measured"):
+        return missing
+    models = rows[rows["kind"] == "limit"].groupby("process")["model"].agg(set)
+    if lacking := [source for source in SOURCES if not {"input", "initial"} <= models.get(source, set())]:
+        return f"Beyond the length trained on, {len(lacking)} of the four sources lack x at every step or x as h_0."
     seeds = min(*(int(np.isfinite(share).sum()) for share in shares.values()), len(beyond(rows)))
-    if seeds < MIN_SEEDS:
-        return f"Only {seeds} seeds."
     fits = {name: rows.loc[share.index, "converged"] for name, share in shares.items()}
     first = rows[(rows["kind"] == "limit") & (rows["model"] == "initial")]
     fits |= {f"{name}, x as h_0": part["converged"] for name, part in first.groupby("process")}
     converged = {name: float(part.astype(bool).mean()) for name, part in fits.items()}
     least = min(converged, key=lambda name: converged[name])
-    if converged[least] < MIN_CONVERGED:
-        return f"Only {converged[least]:.0%} of the deciding fits converged ({least})."
-    return ""
-
-
-def measured_beyond(rows: pd.DataFrame) -> list[str]:
-    """The sources on which both ways of (2) were measured."""
-    models = rows[rows["kind"] == "limit"].groupby("process")["model"].agg(set)
-    return [source for source in SOURCES if {"input", "initial"} <= models.get(source, set())]
+    return too_few(seeds, MIN_SEEDS, "seeds") or too_few_converged(converged[least], MIN_CONVERGED, f" ({least})")
 
 
 def by_entry(rows: pd.DataFrame) -> str:
@@ -341,10 +281,6 @@ def where_it_loses(frame: pd.DataFrame) -> str:
                 f"{process} at N = {N:,.0f}, {contexts.ENTRIES[best].label} ({means[best]:.0%} to {means['input']:.0%})"
             )
     return f"On N words another captures most: {'; '.join(lost)}." if lost else ""
-
-
-def percent(interval: Interval) -> str:
-    return f"{interval.mean:.1%} [{interval.low:.1%}, {interval.high:.1%}]"
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -378,35 +314,12 @@ FIGURES = {
 
 
 def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    names = {
-        "free_parameters": "free parameters",
-        "captured_share": "captured share",
-        "kl_nats_per_word": "KL (nats/word)",
-        "information_nats": "I(x; y) (nats/word)",
-    }
     limit, words = (frame[frame["kind"] == kind] for kind in ("limit", "words"))
-    longer = {"captured_share": "share, length trained on", "captured_share_beyond": "share, positions beyond"}
-    medians = limit.groupby(["process", "H", "model"], sort=False)[list(longer)].median().rename(columns=longer)
-    means = words.groupby(["process", "N", "model"], sort=False)[list(names)].mean().rename(columns=names)
     return [
-        ("Trained on the exact law of words given x: medians over seeds.", medians.reset_index()),
-        ("Trained on N words: means over data seeds, and what each model costs.", means.reset_index()),
-        ("Free parameters for K labels, binary words of T symbols.", costs()),
+        ("Trained on the exact law of words given x: medians over seeds.", contexts.limit_table(limit)),
+        ("Trained on N words: means over data seeds, and what each model costs.", contexts.words_table(words)),
+        ("Free parameters for K labels, binary words of T symbols.", contexts.cost_table()),
     ]
-
-
-def costs() -> pd.DataFrame:
-    """One table per label, one chain per label, and one network with a row of R per label."""
-    lines = []
-    for K in (2, 4, 16, 256):
-        for T in (8, 16):
-            models = {
-                "tables": Tabular(2, 1, context_dim=K),
-                "chains of order 2": Markov(2, order=2, context_dim=K),
-                "RNN (H = 8) with R": Recurrent(2, 8, context_dim=K),
-            }
-            lines.append({"K": K, "T": T} | {name: model.parameter_count(T).free for name, model in models.items()})
-    return pd.DataFrame(lines)
 
 
 STUDY = Study(

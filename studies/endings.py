@@ -28,14 +28,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
-from pgm_rnn import Sequences, fit, score
+from pgm_rnn import Sequences, fit
+from pgm_rnn.experiment.endings import cut_records, ending_records, source_sample
 from pgm_rnn.experiment.intervals import Interval, t_interval
 from pgm_rnn.experiment.measuring import draw_words, training_record
+from pgm_rnn.experiment.shortage import too_few, too_few_converged
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.family import Family
-from pgm_rnn.lengths import incomplete_when_cut, score_endings
 from pgm_rnn.models import BernoulliHalt, EndSymbol, Markov, PredictedLength, Recurrent, Tabular
 from pgm_rnn.processes import FiniteWords, parse
 from pgm_rnn.report import endings as figures
@@ -124,9 +124,6 @@ def grid(scale: str) -> list[Cell]:
 # --------------------------------------------------------------------------------------------------------------------
 # The measurement.
 
-SHOWN = 16
-"""Words of each sampler that are kept to be shown."""
-
 
 def measure(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]:
     source, N, seeds = parse(spec["process"]), spec["N"], spec["seeds"]
@@ -138,68 +135,9 @@ def measure(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any
     model = build(spec["ending"], spec["inner"], source.alphabet_size - 1, longest).with_replicates(len(seeds))
     fitted = fit(model, words, seed=0 if N else seeds[0], device=device, **spec["settings"])
     trained = fitted.model.double().cpu()
-    rows = cut(trained, source, longest) if spec["ending"] == NO_ENDING else ended(trained, source, longest)
-    common = {"N": N or math.inf, "true_lengths": as_text(source.length_law(longest))}
-    return [common | row | training_record(fitted, r) for r, row in enumerate(rows)]
-
-
-def ended(model: Family, source: FiniteWords, longest: int) -> list[dict[str, Any]]:
-    """When the words of each replicate end, and how much of its divergence is that."""
-    steps = longest + 1
-    divergence, found = score(model, source, steps).divergence, score_endings(model, source, longest)
-    words = model(steps).sample((SHOWN,), generator=torch.Generator().manual_seed(0))[..., 0, :]  # (shown, R, T)
-    return [
-        {
-            "kl_nats_per_word": float(divergence[r]),
-            "kl_length_nats": float(found.divergence[r]),
-            "kl_words_nats": float(divergence[r] - found.divergence[r]),
-            "length_distance": float(found.distance[r]),
-            "incomplete": float(found.incomplete[r]),
-            "cut": float(found.cut[r]),
-            "lengths": as_text(found.lengths[r]),
-            "samples": as_shown(words[:, r], source),
-        }
-        for r in range(len(divergence))
-    ]
-
-
-def cut(model: Family, source: FiniteWords, longest: int) -> list[dict[str, Any]]:
-    """The same of samplers that never end, cut where the source's words end most often: as many lengths are right as
-    one fixed length can make."""
-    true, incomplete = source.length_law(longest), incomplete_when_cut(model, source, longest)
-    usual = usual_length(true[:-1])
-    lengths = torch.zeros_like(true)
-    lengths[usual] = 1.0
-    words = model(2 * usual).sample((SHOWN,), generator=torch.Generator().manual_seed(0))[..., 0, :]
-    words = torch.nn.functional.pad(words, (0, 1), value=source.alphabet_size - 1)
-    return [
-        {
-            "length_distance": 1 - float(true[usual]),
-            "incomplete": float(shares[usual - 1]),
-            "incomplete_when_cut": as_text(shares),
-            "lengths": as_text(lengths),
-            "samples": as_shown(words[:, r], source),
-        }
-        for r, shares in enumerate(incomplete)
-    ]
-
-
-def usual_length(true: Tensor) -> int:
-    """The most probable length, given the probabilities of 0, 1, ...; of equals, which rounding may tell apart, the
-    shortest."""
-    return int((true >= true.max() - 1e-9).nonzero()[0])
-
-
-def as_text(values: Tensor) -> str:
-    return json.dumps(values.tolist())
-
-
-def as_shown(words: Tensor, source: Family) -> str:
-    """Words ``(n, T)`` as texts, and whether each is a complete word of the source."""
-    end = source.alphabet_size - 1
-    complete = (source(words.shape[-1]).log_prob(words) > -math.inf) & (words[:, -1] == end)
-    texts = ["".join(str(y) for y in word if y != end) for word in words.tolist()]
-    return json.dumps(list(zip(texts, complete.tolist(), strict=True)))
+    records = cut_records if spec["ending"] == NO_ENDING else ending_records
+    common = {"N": N or math.inf, "true_lengths": json.dumps(source.length_law(longest).tolist())}
+    return [common | row | training_record(fitted, r) for r, row in enumerate(records(trained, source, longest))]
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -270,20 +208,17 @@ def worst_shares(rows: pd.DataFrame) -> dict[str, dict[str, Interval]]:
 def what_is_missing(rows: pd.DataFrame) -> str:
     """Why the rule cannot decide, or nothing."""
     measured = rows.groupby("ending")["process"].nunique().reindex([NO_ENDING, *ENDINGS]).fillna(0)
-    if measured.min() < len(SOURCES):
-        return f"Only {measured.min():.0f} of the four sources were measured with 1000 words in all ways."
+    where = "of the four sources were measured with 1000 words in all ways"
+    if missing := too_few(int(measured.min()), len(SOURCES), where):
+        return missing
     finite = pd.Series(np.isfinite(rows[DECIDING].to_numpy(dtype=float)).all(axis=1), index=rows.index)
-    contests = rows.assign(finite=finite, converged=rows["converged"].astype(bool))
-    found = contests.groupby(["ending", "process"])[["finite", "converged"]].agg(["sum", "mean"])
-    seeds = int(found["finite", "sum"].min())
-    if seeds < MIN_SEEDS:
-        return f"Only {seeds} data seeds with finite numbers{of_contest(found['finite', 'sum'])}."
-    if not contests["finite"].all():
-        return f"Not all numbers are finite{of_contest(found['finite', 'mean'])}."
-    converged = found["converged", "mean"]
-    if converged.min() < MIN_CONVERGED:
-        return f"Only {converged.min():.0%} of the deciding fits converged{of_contest(converged)}."
-    return ""
+    contests = rows.assign(finite=finite, converged=rows["converged"].astype(bool)).groupby(["ending", "process"])
+    found, converged = contests["finite"].agg(["sum", "mean"]), contests["converged"].mean()
+    return (
+        too_few(int(found["sum"].min()), MIN_SEEDS, f"data seeds with finite numbers{of_contest(found['sum'])}")
+        or (f"Not all numbers are finite{of_contest(found['mean'])}." if found["mean"].min() < 1 else "")
+        or too_few_converged(converged.min(), MIN_CONVERGED, of_contest(converged))
+    )
 
 
 def of_contest(found: pd.Series) -> str:
@@ -317,20 +252,16 @@ def of_brackets(frame: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["process"] == next(name for name in rows["process"] if name.startswith("brackets"))]
 
 
-def sampler_columns(frame: pd.DataFrame) -> dict[str, list[tuple[str, bool]]]:
-    """Words of the source, of networks in all ways at their first seed, and of a chain with an END, as brackets."""
-    rows = of_brackets(frame)
-    chains = frame[(frame["inner"] == "markov") & (frame["N"] == rows["N"].iloc[0])]
-    chains = chains[chains["process"] == rows["process"].iloc[0]]
-    source = parse(rows["process"].iloc[0])
-    steps = int(rows["T"].iloc[0])
-    true = as_shown(source(steps).sample((SHOWN,), generator=torch.Generator().manual_seed(0)), source)
-    texts: dict[str, str] = {"truth": true}
-    for way, label in ((NO_ENDING, "no ending"), *((way, ending.label) for way, ending in ENDINGS.items())):
-        texts[label] = str(rows.loc[rows["ending"] == way, "samples"].iloc[0])
-    texts["Markov(2), END"] = str(chains.loc[chains["ending"] == "end-symbol", "samples"].iloc[0])
-    brackets = str.maketrans("01", "()")
-    return {label: [(word.translate(brackets), ok) for word, ok in json.loads(text)] for label, text in texts.items()}
+def sampler_columns(frame: pd.DataFrame) -> dict[str, str]:
+    """Words of the source, of networks in all ways at their first seed, and of a chain with an END."""
+    brackets = of_brackets(frame).iloc[0]
+    source, steps = parse(brackets["process"]), int(brackets["T"])
+    assert isinstance(source, FiniteWords)
+    rows = frame[(frame["process"] == brackets["process"]) & (frame["N"] == brackets["N"])]
+    samples = rows.groupby(["inner", "ending"])["samples"].first()
+    columns = {"truth": source_sample(source, steps), "no ending": samples["rnn", NO_ENDING]}
+    columns |= {ending.label: samples["rnn", way] for way, ending in ENDINGS.items()}
+    return columns | {"Markov(2), END": samples["markov", "end-symbol"]}
 
 
 FIGURES = {
@@ -339,7 +270,7 @@ FIGURES = {
         "numbers), and from a chain that sees two symbols back. Vermillion: words that end, or are cut, before all is "
         "closed, or that close what was not open. Without an ending all are cut after twice the most frequent length. "
         "The chain has an END, but cannot see when to use it.",
-        lambda frame: figures.sampled_words(sampler_columns(frame)),
+        lambda frame: figures.words_of_brackets(sampler_columns(frame)),
     ),
     "cut": Figure(
         "Incomplete words on brackets. Grey: the network without an ending, by the number of symbols after which it is "

@@ -18,6 +18,7 @@ from pgm_rnn.experiment.discovery import find_study
 from pgm_rnn.experiment.table import flatten
 from pgm_rnn.models import Recurrent
 from pgm_rnn.processes import CONDITIONAL, golden_mean, sliding_golden_mean
+from pgm_rnn.report.contexts import cost_table
 
 STUDY = find_study("context")
 MODULE: Any = sys.modules[STUDY.grid.__module__]
@@ -287,6 +288,6 @@ def test_figures_and_tables_of_a_smoke_run() -> None:
     for figure in STUDY.figures.values():
         assert figure.draw(frame).axes
     assert all(len(table) for _, table in STUDY.tables(frame))
-    costs = MODULE.costs().set_index(["K", "T"])
+    costs = cost_table().set_index(["K", "T"])
     assert costs.loc[(4, 8), "tables"] == 4 * 255
     assert costs.loc[(256, 16), "RNN (H = 8) with R"] - costs.loc[(2, 16), "RNN (H = 8) with R"] == 254 * 8

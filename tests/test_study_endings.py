@@ -17,6 +17,7 @@ from oracles import all_words
 
 from pgm_rnn import Sequences, fit, models, processes
 from pgm_rnn.experiment.discovery import find_study
+from pgm_rnn.experiment.endings import SHOWN, as_shown, usual_length
 from pgm_rnn.experiment.table import flatten, to_frame
 
 STUDY = find_study("endings")
@@ -128,12 +129,12 @@ def test_every_way_must_have_converged_by_itself(way: str) -> None:
 
 
 def test_of_lengths_equally_frequent_the_shortest_is_usual() -> None:
-    assert MODULE.usual_length(torch.tensor([0.0, 0.25, 0.25 + 1e-12, 0.25 - 1e-12], dtype=torch.double)) == 1
-    assert MODULE.usual_length(torch.tensor([0.0, 0.2, 0.5, 0.3], dtype=torch.double)) == 2
+    assert usual_length(torch.tensor([0.0, 0.25, 0.25 + 1e-12, 0.25 - 1e-12], dtype=torch.double)) == 1
+    assert usual_length(torch.tensor([0.0, 0.2, 0.5, 0.3], dtype=torch.double)) == 2
     source = processes.parse(UNIFORM)
     assert isinstance(source, processes.FiniteWords)
     law = source.length_law(8)
-    assert MODULE.usual_length(law[:-1]) == int(law.nonzero()[0])
+    assert usual_length(law[:-1]) == int(law.nonzero()[0])
 
 
 def test_the_nearest_way_is_named_with_paired_differences() -> None:
@@ -210,7 +211,7 @@ def test_without_an_ending_a_network_learns_how_words_go_on() -> None:
 
 def test_shown_words_are_told_apart() -> None:
     words = torch.tensor([[0, 1, 2, 2, 2], [0, 0, 1, 2, 2], [0, 1, 0, 1, 2], [0, 1, 0, 1, 0], [1, 2, 2, 2, 2]])
-    shown = json.loads(MODULE.as_shown(words, processes.brackets(longest=4)))
+    shown = json.loads(as_shown(words, processes.brackets(longest=4)))
     assert shown == [["01", True], ["001", False], ["0101", True], ["01010", False], ["1", False]]
 
 
@@ -245,8 +246,8 @@ def test_figures_and_tables_of_a_short_run() -> None:
     assert len(means) == 2 * (2 * len(EVERY_WAY) + 1)
     assert STUDY.decide(frame).verdict == "inconclusive"
     columns_of_words = MODULE.sampler_columns(frame)
-    assert all(complete for _, complete in columns_of_words["truth"])
-    assert {len(words) for words in columns_of_words.values()} == {MODULE.SHOWN}
+    assert all(complete for _, complete in json.loads(columns_of_words["truth"]))
+    assert {len(json.loads(words)) for words in columns_of_words.values()} == {SHOWN}
 
 
 def test_the_words_of_the_truth_have_an_end() -> None:

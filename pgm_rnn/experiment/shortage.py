@@ -17,9 +17,9 @@ def too_few(found: int, needed: int, what: str) -> str:
 
 
 def too_few_converged(share: float, needed: float, where: str = "") -> str:
-    """That only this share of the fits that decide converged; ``where`` names the contest that has the least.
+    """That only this share of the fits that decide converged, and ``where``, if they are those of one contest.
 
-    >>> too_few_converged(0.6, 0.8, "halt on even")
+    >>> too_few_converged(0.6, 0.8, " (halt on even)")
     'Only 60% of the deciding fits converged (halt on even).'
     """
-    return f"Only {share:.0%} of the deciding fits converged{f' ({where})' if where else ''}." if share < needed else ""
+    return f"Only {share:.0%} of the deciding fits converged{where}." if share < needed else ""

@@ -1,7 +1,7 @@
 """How contexts enter, side by side: shares of I(x; y) captured, and losses by position and by value of x.
 
-Rows, one per seed, hold ``process, model, H, T, N, num_values, captured_share`` and, as JSON text,
-the lists ``kl_by_position_nats, information_by_position_nats, x, kl_by_x_nats, trained_x``.
+Rows, one per seed, hold ``process, model, H, T, N, num_values, captured_share`` and, as JSON text, the lists
+``kl_by_position_nats, information_by_position_nats, x, kl_by_x_nats, trained_x``; those of tables what these name.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pgm_rnn.models import Markov, Recurrent, Tabular
 from pgm_rnn.report.comparison import Contestant
 from pgm_rnn.report.figures import OKABE_ITO, log_axis, panels
 from pgm_rnn.report.labels import Label, label_ends
@@ -91,6 +92,38 @@ def loss_by_value(rows: pd.DataFrame) -> Figure:
         label_ends(axes, labels)
     _name_first(grid, "KL (nats per word)", 3)
     return figure
+
+
+def limit_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Shares captured in words of the length trained on and beyond, medians over seeds."""
+    names = {"captured_share": "share, length trained on", "captured_share_beyond": "share, positions beyond"}
+    medians = rows.groupby(["process", "H", "model"], sort=False)[list(names)].median()
+    return medians.rename(columns=names).reset_index()
+
+
+def words_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """What each model captures after N words and what it costs, means over data seeds."""
+    names = {
+        "free_parameters": "free parameters",
+        "captured_share": "captured share",
+        "kl_nats_per_word": "KL (nats/word)",
+        "information_nats": "I(x; y) (nats/word)",
+    }
+    return rows.groupby(["process", "N", "model"], sort=False)[list(names)].mean().rename(columns=names).reset_index()
+
+
+def cost_table() -> pd.DataFrame:
+    """Free parameters for K labels: a table per label, a chain per label, and a network with a row of R per label."""
+    lines = []
+    for K in (2, 4, 16, 256):
+        for T in (8, 16):
+            models = {
+                "tables": Tabular(2, 1, context_dim=K),
+                "chains of order 2": Markov(2, order=2, context_dim=K),
+                "RNN (H = 8) with R": Recurrent(2, 8, context_dim=K),
+            }
+            lines.append({"K": K, "T": T} | {name: model.parameter_count(T).free for name, model in models.items()})
+    return pd.DataFrame(lines)
 
 
 def _bands(axes: Axes, rows: pd.DataFrame, column: str, x: list[float] | None = None) -> list[Label]:

@@ -6,7 +6,7 @@ Rows, one per seed, hold ``process, inner, ending`` and what each function names
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from pgm_rnn.report.comparison import Contestants
 from pgm_rnn.report.figures import OKABE_ITO, log_axis, name_axes, panels
 from pgm_rnn.report.labels import Label, label_ends
 
+BRACKETS = str.maketrans("01", "()")
 BLACK, GREY = OKABE_ITO["black"], OKABE_ITO["grey"]
 NEGLIGIBLE = 1e-6
 """Nats per word: what is below is drawn on the edge."""
@@ -94,17 +95,21 @@ def incomplete_by_cut(rows: pd.DataFrame, endings: Contestants, cut: str, margin
     return figure
 
 
-def sampled_words(columns: Mapping[str, Sequence[tuple[str, bool]]]) -> Figure:
-    """Words as text, a column for each sampler; what is no complete word stands out."""
-    height = 0.21 * max(len(words) for words in columns.values())
+def words_of_brackets(columns: Mapping[str, str]) -> Figure:
+    """Words of 0 and 1 as brackets, a column for each sampler; what is no complete word stands out.
+
+    A column is a list, as JSON text, of words and of whether each is complete.
+    """
+    samples = [json.loads(text) for text in columns.values()]
+    height = 0.21 * max(len(words) for words in samples)
     figure, grid = panels(list(columns), columns=len(columns), size=(1.15, height), margin=0.15, left=0.2)
-    for axes, words in zip(grid, columns.values(), strict=True):
+    for axes, words in zip(grid, samples, strict=True):
         axes.set_axis_off()
         for row, (text, complete) in enumerate(words):
             axes.text(
                 0.0,
                 1 - (row + 0.5) / len(words),
-                text,
+                text.translate(BRACKETS),
                 color=BLACK if complete else OKABE_ITO["vermillion"],
                 weight="normal" if complete else "bold",
                 family="DejaVu Sans Mono",
