@@ -112,9 +112,11 @@ class PredictedLength(EndingFamily):
 
     def read(self, words: Sequences) -> Sequences:
         ended = super().read(words)
-        longest = int((ended.symbols != self.alphabet_size - 1).cumprod(-1).sum(-1).max())
-        if longest > self.max_length:
-            raise reject("sequences", f"words of at most {self.max_length} symbols", f"one of {longest}")
+        longest = ended.symbols[:, : self.max_length + 1]
+        longer = int((longest != self.alphabet_size - 1).all(-1).sum())
+        if longest.shape[-1] > self.max_length and longer:
+            expected, got = f"words of at most {self.max_length} symbols", f"{longer} of {len(ended)} that go on"
+            raise reject("sequences", expected, got, "another ending has no longest word")
         return ended
 
     def configuration(self) -> dict[str, Any]:
