@@ -16,29 +16,28 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure as Drawing
 
-from pgm_rnn import PrefixTree, Sequences, checks, fit, score, stepwise
-from pgm_rnn.experiment.breakdown import criteria, split_loss, unconverged, winners
+from pgm_rnn import PrefixTree, fit, score
+from pgm_rnn.experiment.breakdown import criteria, lost_cells, split_loss, unconverged, winners
+from pgm_rnn.experiment.counting import parameter_records
 from pgm_rnn.experiment.intervals import Interval, t_interval
-from pgm_rnn.experiment.measuring import draw_words, training_record
+from pgm_rnn.experiment.measuring import draw_words, log_likelihoods, training_record
+from pgm_rnn.experiment.shortage import too_few, too_few_converged
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.family import Family
-from pgm_rnn.graphs import graph_edges
-from pgm_rnn.inference.fitting import Fit
 from pgm_rnn.models import Markov, Recurrent, Tabular
-from pgm_rnn.processes import PROCESSES, Process
+from pgm_rnn.processes import PROCESSES
 from pgm_rnn.report import comparison
 from pgm_rnn.report.comparison import Contestant, final
-from pgm_rnn.report.figures import OKABE_ITO, panels
-from pgm_rnn.report.graphs import side_by_side
-from pgm_rnn.report.parameters import draw_parameters
+from pgm_rnn.report.figures import OKABE_ITO
+from pgm_rnn.report.graphs import complete_beside_mediated
+from pgm_rnn.report.parameters import parameters_by_alphabet, wall_table
 from pgm_rnn.theory import table_risk
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -65,19 +64,14 @@ TABLE, FAVOURITE = "table", "rnn-16"
 
 
 def build(name: str, k: int, T: int, replicates: int | None) -> Family:
-    """The untrained model of that name."""
-    match name.split("-"):
-        case ["table"]:
-            return Tabular(k, T, pseudocount=None, replicates=replicates)
-        case ["table", "kt"]:
-            return Tabular(k, T, pseudocount=0.5, replicates=replicates)
-        case ["markov"]:
-            return Markov(k, order=None, pseudocount=None, replicates=replicates)
-        case ["markov", order]:
-            return Markov(k, order=int(order), pseudocount=0.5, replicates=replicates)
-        case ["rnn", hidden_dim, *_]:
-            return Recurrent(k, hidden_dim=int(hidden_dim), replicates=replicates)
-    raise checks.reject("model", "one of " + ", ".join(CONTESTANTS), repr(name))
+    """The untrained model of that name; a None in it is for fit to choose."""
+    kind, *size = name.split("-")
+    if kind == "rnn":
+        return Recurrent(k, hidden_dim=int(size[0]), replicates=replicates)
+    pseudocount = None if CONTESTANTS[name].tuned else 0.5
+    if kind == "table":
+        return Tabular(k, T, pseudocount=pseudocount, replicates=replicates)
+    return Markov(k, order=int(size[0]) if size else None, pseudocount=pseudocount, replicates=replicates)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -107,15 +101,10 @@ class Scale(NamedTuple):
 SCALES = {
     "smoke": Scale(("golden-mean", "even"), {2: (4,)}, (100, None), 2, 1_000, {"max_steps": 60, "restarts": 1}),
     "standard": Scale(SOURCES, {2: (4, 12), 3: (3, 7), 4: (3, 5)}, (100, 1_000, 10_000, None), 5, 10_000, {}),
-    "full": Scale(
-        SOURCES,
-        {2: (4, 6, 8, 10, 12), 3: (3, 5, 7), 4: (3, 4, 5)},
-        (100, 1_000, 10_000, 100_000, None),
-        10,
-        10_000,
-        {},
-    ),
 }
+SCALES["full"] = SCALES["standard"]._replace(
+    durations={2: (4, 6, 8, 10, 12), 3: (3, 5, 7), 4: (3, 4, 5)}, sizes=(100, 1_000, 10_000, 100_000, None), seeds=10
+)
 COUNTED = ("table", "markov-3", "rnn-4", "rnn-16")
 COUNTED_T = tuple(range(1, 41))
 
@@ -140,25 +129,11 @@ def grid(scale: str) -> list[Cell]:
 
 
 def measure(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]:
-    return count(spec) if spec["kind"] == "counting" else learn(spec, device)
-
-
-def count(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Parameters against T, counted on the model itself; beyond the memory wall the table's are predicted."""
-    rows = []
-    for T in spec["T"]:
-        name, k = spec["model"], spec["alphabet_size"]
-        row: dict[str, Any] = {"T": T}
-        try:
-            with torch.device("meta" if name == TABLE else "cpu"):  # meta: the table's shape without its memory
-                model = build(name, k, T, None)
-            stored, free = model.parameter_count(T)
-            row |= {"counted_parameters": sum(p.numel() for p in model.parameters()), "fits_in_memory": True}
-        except checks.InputError:  # the table predicts its size and refuses
-            stored, free = checks.table_size(k, T), k**T - 1
-            row |= {"fits_in_memory": False}
-        rows.append(row | {"stored_parameters": stored, "free_parameters": free, "bytes": 8 * stored})
-    return rows
+    if spec["kind"] == "learning":
+        return learn(spec, device)
+    name, k = spec["model"], spec["alphabet_size"]
+    with torch.device("meta" if name == TABLE else "cpu"):  # meta: the table's shape without its memory
+        return parameter_records(lambda T: build(name, k, T, None), k, spec["T"])
 
 
 def learn(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]:
@@ -166,12 +141,15 @@ def learn(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]
     process, T, N = PROCESSES[spec["process"]](), spec["T"], spec["N"]
     untrained = build(spec["model"], process.alphabet_size, T, len(spec["seeds"]))
     sample = [draw_words(process, spec, "train", seed, N) for seed in spec["seeds"]] if N else []
-    fitted = train(untrained, process, sample, spec, device)
+    # Tuned: fit splits the words. Untuned: it gets their tree, and drives the likelihood of all words to its end.
+    words = sample if CONTESTANTS[spec["model"]].tuned or not N else PrefixTree.from_sequences(sample)
+    seed = 0 if N else spec["seeds"][0]
+    fitted = fit(untrained, words if N else process(T), seed=seed, device=device, **spec["settings"])
     model = fitted.model.double().cpu()
     test = [draw_words(process, spec, "test", seed, spec["test_words"]) for seed in spec["seeds"]]
     truth = score(model, process, T)  # exact: a sum over all words
     assert truth.divergence_by_position is not None  # there is a truth
-    held_out, likelihood = log_likelihood(model, test), log_likelihood(model, sample)
+    held_out, likelihood = log_likelihoods(model, test), log_likelihoods(model, sample) if N else []
     common = {"alphabet_size": process.alphabet_size, "N": N or math.inf, "entropy_nats_per_symbol": truth.entropy / T}
     if N and spec["model"] == "table-kt":
         common["expected_kl_nats_per_word"] = table_risk(process, T, N, pseudocount=0.5)
@@ -186,26 +164,6 @@ def learn(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]
             row |= {"aic_nats": 2 * free - 2 * likelihood[r], "bic_nats": math.log(N) * free - 2 * likelihood[r]}
         rows.append(row | training_record(fitted, r))
     return rows
-
-
-def log_likelihood(model: Family, samples: Sequence[Sequences]) -> list[float]:
-    """Log-likelihood in nats of every replicate on its own words."""
-    if not samples:
-        return []
-    tree = PrefixTree.from_sequences(samples)
-    with torch.no_grad():
-        return (tree.totals * tree.expected_log_prob(tree.law(model))).tolist()
-
-
-def train(
-    model: Family, process: Process, sample: Sequence[Sequences], spec: Mapping[str, Any], device: torch.device
-) -> Fit:
-    """Tuned: fit splits the words. Untuned: fit gets their tree, and drives the likelihood of all words to its end."""
-    settings = {**spec["settings"], "device": device}
-    if spec["N"] is None:
-        return fit(model, process(spec["T"]), seed=spec["seeds"][0], **settings)
-    tuned = CONTESTANTS[spec["model"]].tuned
-    return fit(model, sample if tuned else PrefixTree.from_sequences(sample), **settings)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -230,7 +188,6 @@ class Contest(NamedTuple):
 
     process: str
     T: int
-    N: float
     differences: pd.Series  # nats per word, by seed; above 0 where the favourite wins
     interval: Interval
     cheaper: bool
@@ -238,9 +195,7 @@ class Contest(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        if self.interval.high < 0 or not self.cheaper:
-            return "lost"
-        return "won" if self.interval.low > 0 else "open"
+        return self.interval.against(0.0, above="won", below="lost") if self.cheaper else "lost"
 
     def __str__(self) -> str:
         mean, low, high = self.interval
@@ -251,7 +206,11 @@ def decide(frame: pd.DataFrame) -> Verdict:
     contests = [contest for process in HIDDEN if (contest := hold(learned(frame), process))]
     differences = pd.DataFrame({contest.process: contest.differences for contest in contests}).dropna()
     won, lost = (sum(contest.outcome == outcome for contest in contests) for outcome in ("won", "lost"))
-    missing = what_is_missing(contests, len(differences))
+    missing = (
+        too_few(len(contests), len(HIDDEN), "of the four processes without finite order were measured")
+        or too_few(len(differences), MIN_SEEDS, "data seeds")
+        or too_few_converged(float(np.mean([contest.converged for contest in contests])), MIN_CONVERGED)
+    )
     reason = f"KL(table) - KL(RNN), mean over processes with hidden memory: won {won}, lost {lost} of {len(HIDDEN)}."
     if not counts_obey(frame):
         verdict, reason = "refuted", "The parameter counts do not obey k^T - 1 and a constant."
@@ -259,19 +218,9 @@ def decide(frame: pd.DataFrame) -> Verdict:
         verdict, reason = "inconclusive", missing
     else:
         verdict = "supported" if won >= MAJORITY else "refuted" if lost >= MAJORITY else "inconclusive"
-    lines = [reason, *(str(contest) for contest in contests), at_shorter_t(frame), where_it_loses(frame)]
+    lines = [reason, *map(str, contests), at_shorter_t(frame), where_it_loses(frame)]
     value, low, high = t_interval(differences.mean(axis=1))
     return Verdict(verdict, value, low, high, "nats per word", RULE, "\n".join(line for line in lines if line))
-
-
-def what_is_missing(contests: Sequence[Contest], seeds: int) -> str:
-    """Why the rule cannot decide, or nothing."""
-    if len(contests) < len(HIDDEN):
-        return f"Only {len(contests)} of the four processes without finite order were measured."
-    if seeds < MIN_SEEDS:
-        return f"Only {seeds} data seeds."
-    share = float(np.mean([contest.converged for contest in contests]))
-    return f"Only {share:.0%} of the deciding fits converged." if share < MIN_CONVERGED else ""
 
 
 def learned(frame: pd.DataFrame) -> pd.DataFrame:
@@ -286,8 +235,8 @@ def hold(rows: pd.DataFrame, process: str) -> Contest | None:
         return None
     differences = (table["kl_nats_per_word"] - rnn["kl_nats_per_word"]).dropna().rename(process)
     cheaper = int(rnn["free_parameters"].max()) < int(table["free_parameters"].min())
-    T, N = int(rnn["T"].iloc[0]), float(rnn["N"].iloc[0])
-    return Contest(process, T, N, differences, t_interval(differences), cheaper, float(rnn["converged"].mean()))
+    converged, T = float(rnn["converged"].mean()), int(rnn["T"].iloc[0])
+    return Contest(process, T, differences, t_interval(differences), cheaper, converged)
 
 
 def at_shorter_t(frame: pd.DataFrame) -> str:
@@ -298,12 +247,16 @@ def at_shorter_t(frame: pd.DataFrame) -> str:
     return f"At the next shorter T: {'; '.join(map(str, contests))}." if contests else ""
 
 
+def counted(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["kind"] == "counting"]
+
+
 def counts_obey(frame: pd.DataFrame) -> bool:
     """Counted on the models: the table has k^T - 1 free parameters at every T, the RNN as many at every T."""
-    counted = frame[frame["kind"] == "counting"]
-    table, rnn = counted[counted["model"] == TABLE], counted[counted["model"] == FAVOURITE]
+    rows = counted(frame)
+    table, rnn = rows[rows["model"] == TABLE], rows[rows["model"] == FAVOURITE]
     predicted = [int(k) ** int(T) - 1 for k, T in zip(table["alphabet_size"], table["T"], strict=True)]
-    small = counted[counted["fits_in_memory"].astype(bool)]
+    small = rows[rows["fits_in_memory"].astype(bool)]
     return (
         [int(free) for free in table["free_parameters"]] == predicted
         and bool((rnn.groupby("alphabet_size")["free_parameters"].nunique() == 1).all())
@@ -313,40 +266,12 @@ def counts_obey(frame: pd.DataFrame) -> bool:
 
 def where_it_loses(frame: pd.DataFrame) -> str:
     """The sizes at which the favourite is not the best model of a process at its longest T, and which one is."""
-    rows = learned(frame)
-    rows = rows[np.isfinite(rows["N"])]
-    lost: dict[str, list[str]] = {}
-    for process in rows["process"].unique():
-        for line in winners(final(rows, process, finite=False), LABELS, TABLE, FAVOURITE).itertuples():
-            if line.winner != LABELS[FAVOURITE]:
-                lost.setdefault(f"{process}, {line.winner}", []).append(f"{line.N:,.0f}")
-    cells = "; ".join(f"{who} at N = {' and '.join(sizes)}" for who, sizes in lost.items())
+    cells = lost_cells(learned(frame), LABELS, FAVOURITE, TABLE)
     return f"At the longest T another model than {LABELS[FAVOURITE]} has the lowest KL on {cells}." if cells else ""
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# The figures and tables of its own; those that every comparison has come from the package.
-
-
-def draw_counts(frame: pd.DataFrame) -> Drawing:
-    """Free parameters against T for every alphabet, through the memory wall."""
-    counted = frame[frame["kind"] == "counting"]
-    alphabets = sorted(int(k) for k in counted["alphabet_size"].unique())
-    figure, grid = panels([f"k = {k} symbols" for k in alphabets], size=(2.3, 2.9), margin=1.25)
-    for axes, k in zip(grid, alphabets, strict=True):
-        axes.set_xlim(1, max(COUNTED_T))
-        models = {name: CONTESTANTS[name] for name in COUNTED}
-        draw_parameters(axes, counted[counted["alphabet_size"] == k], models, wall=checks.MAX_TABLE_BYTES / 8)
-    grid[0].set_ylabel("free parameters")
-    return figure
-
-
-def draw_graphs(_: pd.DataFrame) -> Drawing:
-    """Both graphs, read off the traced programs."""
-    complete = graph_edges(stepwise, Tabular(2, 4), duration=4)
-    mediated = graph_edges(stepwise, Recurrent(2, 4), duration=4, mediators=True)
-    return side_by_side([("full table: every past symbol acts", complete), ("RNN: the past acts through h", mediated)])
-
+# The figures and tables.
 
 FIGURES = {
     "kl-against-n": Figure(
@@ -359,7 +284,7 @@ FIGURES = {
     "parameters-against-t": Figure(
         "Free parameters against T. The table's k^T - 1 run into the memory wall (1 GiB); from there on (dotted) "
         "they are predicted and the table is refused. What is shared over t does not grow with T.",
-        draw_counts,
+        lambda frame: parameters_by_alphabet(counted(frame), {name: CONTESTANTS[name] for name in COUNTED}),
     ),
     "kl-against-parameters": Figure(
         "Divergence against free parameters, at the longest T and the most words. Points: mean over data seeds; bars: "
@@ -378,22 +303,9 @@ FIGURES = {
     "graphs": Figure(
         "The two directed graphical models at T = 4, drawn from Pyro's relations of the traced programs. With the h_t "
         "summed out, the right one becomes the left one.",
-        draw_graphs,
+        lambda _: complete_beside_mediated(Tabular(2, 4), Recurrent(2, 4), duration=4),
     ),
 }
-
-
-def parameters(frame: pd.DataFrame) -> pd.DataFrame:
-    """Where the table ends, for a few T."""
-    counted = frame[(frame["kind"] == "counting") & (frame["alphabet_size"] == 2)]
-    table, rnn = (counted[counted["model"] == name].set_index("T") for name in (TABLE, FAVOURITE))
-    columns = {
-        "table, free": table["free_parameters"],
-        "table, bytes": table["bytes"],
-        "table in memory": table["fits_in_memory"].map({True: "yes", False: "refused"}),
-        "RNN (H = 16), free": rnn["free_parameters"],
-    }
-    return pd.DataFrame(columns).loc[[4, 8, 10, 20, 30, 40]].reset_index(names="T")
 
 
 def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -413,7 +325,7 @@ def tables(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
         ),
         ("What AIC, BIC and held-out words pick, beside what the truth picks.", criteria(rows, LABELS)),
         ("Fits that were cut off before they converged.", unconverged(rows, LABELS)),
-        ("Free parameters and bytes against T, binary alphabet.", parameters(frame)),
+        ("Free parameters and bytes against T, binary alphabet.", wall_table(counted(frame), TABLE, FAVOURITE)),
     ]
 
 

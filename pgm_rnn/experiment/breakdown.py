@@ -48,6 +48,19 @@ def winners(rows: pd.DataFrame, labels: Mapping[str, str], first: str, second: s
     return pd.DataFrame(lines)
 
 
+def lost_cells(rows: pd.DataFrame, labels: Mapping[str, str], favourite: str, other: str) -> str:
+    """The cells at the longest T of a process and finite N in which another than the ``favourite`` wins, in one line.
+
+    ``rows`` and ``other`` are as :func:`winners` takes them.
+    """
+    longest = rows["T"] == rows.groupby("process")["T"].transform("max")
+    lost: dict[str, list[str]] = {}
+    for line in winners(rows[longest & np.isfinite(rows["N"])], labels, other, favourite).itertuples():
+        if line.winner != labels[favourite]:
+            lost.setdefault(f"{line.process}, {line.winner}", []).append(f"{line.N:,.0f}")
+    return "; ".join(f"{who} at N = {' and '.join(sizes)}" for who, sizes in lost.items())
+
+
 def split_loss(rows: pd.DataFrame, labels: Mapping[str, str], models: Sequence[str]) -> pd.DataFrame:
     r"""KL = approximation + optimisation gap + estimation, in nats per word, means over data seeds.
 

@@ -1,18 +1,20 @@
-"""What the measurements of all studies share: words by seed, the record of a fit, and the curve of its losses."""
+"""What the measurements of all studies share: words by seed, their likelihood, and the record of a fit."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pgm_rnn.family import Family
 from pgm_rnn.inference import Fit
+from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.processes import Source
 from pgm_rnn.sequences import Sequences
 
@@ -29,6 +31,18 @@ def draw_words(process: Source, spec: Mapping[str, Any], role: str, seed: int, c
     text = f"{role} {spec['process']} {spec['T']} {count} {seed}"
     number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
     return process.draw(count, spec["T"], torch.Generator().manual_seed(number))
+
+
+def log_likelihoods(model: Family, samples: Sequence[Sequences]) -> list[float]:
+    """Log-likelihood in nats of every replicate on its own words.
+
+    >>> from pgm_rnn.models import Markov
+    >>> log_likelihoods(Markov(2, 0, replicates=1), [Sequences(torch.tensor([[0, 1], [1, 1]]), 2)])  # 4 log 1/2
+    [-2.772...]
+    """
+    tree = PrefixTree.from_sequences(samples)
+    with torch.no_grad():
+        return (tree.totals * tree.expected_log_prob(tree.law(model))).tolist()
 
 
 def training_record(fitted: Fit, r: int) -> dict[str, Any]:

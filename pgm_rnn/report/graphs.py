@@ -96,6 +96,13 @@ def side_by_side(graphs: Sequence[tuple[str, Traced | list[Arc]]]) -> Figure:
     return figure
 
 
+def complete_beside_mediated(table: Family, model: Family, duration: int) -> Figure:
+    """The graph of a table's traced program, where every past symbol acts, and a network's, where h does."""
+    complete = graph_edges(stepwise, table, duration=duration)
+    mediated = graph_edges(stepwise, model, duration=duration, mediators=True)
+    return side_by_side([("full table: every past symbol acts", complete), ("RNN: the past acts through h", mediated)])
+
+
 def fold_beside(model: Family, table: Family, duration: int) -> Figure:
     """A model's traced program folded into the recurrent graph, the same unfolded, and a table's, which does not fold.
 

@@ -33,6 +33,17 @@ def draw_parameters(axes: Axes, rows: pd.DataFrame, models: Contestants, wall: f
     label_ends(axes, labels)
 
 
+def parameters_by_alphabet(rows: pd.DataFrame, models: Contestants) -> Figure:
+    """A panel per ``alphabet_size``, over T on a linear axis."""
+    alphabets = sorted(int(k) for k in rows["alphabet_size"].unique())
+    figure, grid = panels([f"k = {k} symbols" for k in alphabets], size=(2.3, 2.9), margin=1.25)
+    for axes, k in zip(grid, alphabets, strict=True):
+        axes.set_xlim(1, int(rows["T"].max()))
+        draw_parameters(axes, rows[rows["alphabet_size"] == k], models, wall=MAX_TABLE_BYTES / 8)
+    grid[0].set_ylabel("free parameters")
+    return figure
+
+
 def parameters_of_two_symbols(rows: pd.DataFrame, models: Contestants) -> Figure:
     """One panel over T on a logarithmic axis; rows hold ``model, T, free_parameters``."""
     figure, (axes,) = panels(["two symbols"], size=(3.6, 2.6), margin=1.6)
@@ -44,3 +55,16 @@ def parameters_of_two_symbols(rows: pd.DataFrame, models: Contestants) -> Figure
     draw_parameters(axes, rows.assign(fits_in_memory=rows["free_parameters"] <= wall), models, wall)
     axes.set_ylabel("free parameters")
     return figure
+
+
+def wall_table(rows: pd.DataFrame, table: str, network: str) -> pd.DataFrame:
+    """Where the table of two symbols ends, for a few T, beside a network with H = 16; rows also hold ``bytes``."""
+    rows = rows[rows["alphabet_size"] == 2]
+    full, rnn = (rows[rows["model"] == name].set_index("T") for name in (table, network))
+    columns = {
+        "table, free": full["free_parameters"],
+        "table, bytes": full["bytes"],
+        "table in memory": full["fits_in_memory"].map({True: "yes", False: "refused"}),
+        "RNN (H = 16), free": rnn["free_parameters"],
+    }
+    return pd.DataFrame(columns).loc[[4, 8, 10, 20, 30, 40]].reset_index(names="T")
