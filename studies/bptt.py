@@ -23,6 +23,8 @@ from pgm_rnn import fit
 from pgm_rnn.experiment.costs import exponents, fewest_seconds, passes, peak_bytes
 from pgm_rnn.experiment.intervals import t_interval
 from pgm_rnn.experiment.newton import newton_record
+from pgm_rnn.experiment.parts import VERDICTS, together
+from pgm_rnn.experiment.shortage import too_few
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.inference.bptt import Gradients
 from pgm_rnn.inference.gradient_check import gradient_differences
@@ -204,8 +206,7 @@ def decide(frame: pd.DataFrame) -> Verdict:
         "Cost": judge(kind(frame, "cost"), exponents_in_range),
         "Inherently sequential": judge(contracting(frame), sequential),
     }
-    outcomes = {outcome for outcome, _ in parts.values()}
-    verdict = "refuted" if "refuted" in outcomes else "supported" if outcomes == {"supported"} else "inconclusive"
+    verdict = VERDICTS[together((outcome for outcome, _ in parts.values()), good="supported", bad="refuted")]
     lines = [f"{name}: {outcome}. {reason}" for name, (outcome, reason) in parts.items()]
     share = t_interval(shares(contracting(frame)))
     unit = "dependent steps of Newton for one of the sequential pass"
@@ -214,8 +215,8 @@ def decide(frame: pd.DataFrame) -> Verdict:
 
 def judge(rows: pd.DataFrame, rule: Callable[[pd.DataFrame], Part]) -> Part:
     """Where there is too little a part stays open, whatever its rows say; the check has no T."""
-    if len(set(rows["seed"])) < MIN_SEEDS:
-        return ("open", f"Only {len(set(rows['seed']))} seeds.")
+    if few := too_few(len(set(rows["seed"])), MIN_SEEDS, "seeds"):
+        return ("open", few)
     return ("open", f"Only up to T = {rows['T'].max():.0f}.") if rows["T"].max() < LONG else rule(rows)
 
 

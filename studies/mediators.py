@@ -29,6 +29,8 @@ import torch
 from pgm_rnn import PrefixTree, fit, mediation, stepwise, summarise
 from pgm_rnn.experiment.intervals import Interval, t_interval
 from pgm_rnn.experiment.measuring import training_record
+from pgm_rnn.experiment.parts import VERDICTS, together
+from pgm_rnn.experiment.shortage import too_few
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.family import Family
 from pgm_rnn.graphs import separated, trace_graph
@@ -185,15 +187,12 @@ class Outcome(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        if self.share.high < ALLOWED:
-            return "kept"
-        return "lost" if self.share.low > ALLOWED and self.converged >= MIN_CONVERGED else "open"
+        found = self.share.against(ALLOWED, above="lost", below="kept")
+        return "open" if found == "lost" and self.converged < MIN_CONVERGED else found
 
     @property
     def belief(self) -> str:
-        if self.r2.low > READABLE:
-            return "readable"
-        return "not readable" if self.r2.high < READABLE else "open"
+        return self.r2.against(READABLE, above="readable", below="not readable")
 
     def __str__(self) -> str:
         return (
@@ -207,19 +206,17 @@ def decide(frame: pd.DataFrame) -> Verdict:
     outcomes = [outcome for process in PROBED if (outcome := look_at(frame, process))]
     verdicts = [outcome.verdict for outcome in outcomes]
     missing = pd.DataFrame({outcome.process: outcome.missing for outcome in outcomes}).dropna()
+    few = too_few(len(outcomes), len(PROBED), "of the three processes were measured")
+    few = few or too_few(len(missing), MIN_SEEDS, "seeds")
     reason = f"Kept on {verdicts.count('kept')} and lost on {verdicts.count('lost')} of {len(PROBED)} processes."
     if not set(GRAPHS) <= set(frame.loc[frame["kind"] == "graph", "model"]):
         verdict, reason = "inconclusive", "Not all graphs were traced."
     elif not graph_obeys(frame):
         verdict, reason = "refuted", "In the traced graph h_t does not separate past from future, or a symbol does."
-    elif len(outcomes) < len(PROBED):
-        verdict, reason = "inconclusive", f"Only {len(outcomes)} of the three processes were measured."
-    elif len(missing) < MIN_SEEDS:
-        verdict, reason = "inconclusive", f"Only {len(missing)} seeds."
-    elif "lost" in verdicts:
-        verdict = "refuted"
+    elif few:
+        verdict, reason = "inconclusive", few
     else:
-        verdict = "supported" if set(verdicts) == {"kept"} else "inconclusive"
+        verdict = VERDICTS[together(verdicts, good="kept", bad="lost")]
     value, low, high = t_interval(100 * missing.mean(axis=1))
     text = "\n".join([reason, *map(str, outcomes)])
     return Verdict(verdict, value, low, high, "% of the available nats missing", RULE, text)

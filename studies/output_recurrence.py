@@ -32,7 +32,9 @@ from matplotlib.figure import Figure as Drawing
 
 from pgm_rnn import fit, score, stepwise
 from pgm_rnn.experiment.intervals import Interval, t_interval
-from pgm_rnn.experiment.measuring import even_in_logarithm, training_record
+from pgm_rnn.experiment.measuring import arrival, even_in_logarithm, training_record
+from pgm_rnn.experiment.parts import STATES, VERDICTS, together, told
+from pgm_rnn.experiment.shortage import too_few
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.gradient_flow import gradient_by_lag
 from pgm_rnn.graphs import graph_edges
@@ -99,7 +101,7 @@ def measure(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any
     curves = (fitted.losses.cpu().double() - process.block_entropy(T)).numpy()  # KL (seeds, evaluations)
     chain = order_one_floor(process, T)
     own = chain if form == "symbol" else max(0.0, float(curves[:, -1].min()))
-    stored, free = trained.parameter_count(T)
+    floors, (stored, free) = {"own": own, "order1": chain}, trained.parameter_count(T)
     common = {"order1_floor_nats": chain, "own_floor_nats": own, "stored_parameters": stored, "free_parameters": free}
     common |= {"seconds_per_evaluation": fitted.seconds / curves.size}
     shown = np.array(even_in_logarithm(curves.shape[1], 1.12))  # evaluations
@@ -108,7 +110,7 @@ def measure(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any
     return [
         common
         | {"kl_nats_per_word": float(kl[r])}
-        | {f"evaluations_to_{name}_floor": arrival(curve, floor) for name, floor in (("own", own), ("order1", chain))}
+        | {f"evaluations_to_{name}_floor": arrival(curve, floor + TOLERANCE) for name, floor in floors.items()}
         | {"curve_evaluations": json.dumps(shown.tolist()), "curve_kl_nats": json.dumps(curve[shown - 1].tolist())}
         | {f"gradient_{name}_nats_per_unit": json.dumps(norms[r].tolist()) for name, norms in gradients.items()}
         | training_record(fitted, r)
@@ -120,12 +122,6 @@ def order_one_floor(process: Process, T: int) -> float:
     """The KL of the best Markov chain of order 1, sum_(t >= 2) [H(y_2 | y_1) - H(y_t | y_<t)], in nats per word."""
     h = process.conditional_entropies(T)
     return float((h[1] - h[1:]).clamp_min(0.0).sum())  # no term is negative, but for rounding
-
-
-def arrival(curve: np.ndarray, floor: float) -> float:
-    """Evaluations of the gradient until the KL is within the tolerance of a floor; infinite if it never is."""
-    below = curve <= floor + TOLERANCE
-    return float(below.argmax() + 1) if below.any() else math.inf
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -193,25 +189,20 @@ class Form(NamedTuple):
 
     @property
     def easier(self) -> str:
-        return "holds" if self.ratio.low > 1 else "fails" if self.ratio.high < 1 else "open"
+        return self.ratio.against(1.0, above="holds", below="fails")
 
     @property
     def outcome(self) -> str:
-        halves = {self.less_powerful, self.easier}
-        return "fails" if "fails" in halves else "holds" if halves == {"holds"} else "open"
+        return together([self.less_powerful, self.easier])
 
     def __str__(self) -> str:
-        told: dict[str, list[str]] = {}
-        for contest in self.contests:
-            told.setdefault(contest.power, []).append(f"{contest.process} ({contest.d.mean:+.2g})")
-        power = "; ".join(f"{power} on {', '.join(where)}" for power, where in told.items())
+        power = told((contest.power, f"{contest.process} ({contest.d.mean:+.2g})") for contest in self.contests)
         return (
-            f"{self.name}: 'strictly less powerful' {STATE[self.less_powerful]}: {power}, in nats per word. 'Easier to "
-            f"train' {STATE[self.easier]}: the hidden network takes {self.ratio:.3g} times as many evaluations."
+            f"{self.name}: 'strictly less powerful' {STATES[self.less_powerful]}: {power}, in nats per word. 'Easier "
+            f"to train' {STATES[self.easier]}: the hidden network takes {self.ratio:.3g} times as many evaluations."
         )
 
 
-STATE = {"holds": "holds", "fails": "fails", "open": "is open"}
 UNIT = "evaluations of the hidden network for each of the output network"
 
 
@@ -220,10 +211,8 @@ def decide(frame: pd.DataFrame) -> Verdict:
     if missing := what_is_missing(rows):
         return Verdict("inconclusive", math.nan, -math.inf, math.inf, UNIT, RULE, missing)
     forms = [Form(form, [hold(rows, process, form) for process in SOURCES]) for form in OUTPUT]
-    outcomes = {form.name: form.outcome for form in forms}
-    every = set(outcomes.values())
-    verdict = "refuted" if "fails" in every else "supported" if every == {"holds"} else "inconclusive"
-    reason = "The two halves together: " + ", ".join(f"{STATE[o]} for {name}" for name, o in outcomes.items()) + "."
+    verdict = VERDICTS[together(form.outcome for form in forms)]
+    reason = "The two halves together: " + ", ".join(f"{STATES[form.outcome]} for {form.name}" for form in forms) + "."
     same_goal = geometric_mean([log_ratio(rows, process, "symbol", goal="order1") for process in SOURCES])
     ambition = (
         "Easier because it asks for less? To the loss at which the symbol network ends, the hidden one takes "
@@ -237,10 +226,9 @@ def what_is_missing(rows: pd.DataFrame) -> str:
     """Why the rule cannot decide, or nothing."""
     measured = rows.groupby("process")["form"].nunique()
     complete = [process for process in SOURCES if measured.get(process, 0) == len(FORMS)]
-    if len(complete) < len(SOURCES):
-        return f"Only {len(complete)} of the six processes were measured."
-    seeds = int(rows.groupby(["process", "form"])["seed"].nunique().min())
-    return f"Only {seeds} seeds." if seeds < MIN_SEEDS else ""
+    seeds = rows.groupby(["process", "form"])["seed"].nunique()
+    missing = too_few(len(complete), len(SOURCES), "of the six processes were measured")
+    return missing or too_few(int(seeds.min()), MIN_SEEDS, "seeds")
 
 
 def hold(rows: pd.DataFrame, process: str, form: str) -> Contest:

@@ -30,6 +30,7 @@ import torch
 from pgm_rnn import fit, score
 from pgm_rnn.experiment.intervals import Interval, t_interval
 from pgm_rnn.experiment.measuring import training_record
+from pgm_rnn.experiment.shortage import too_few, too_few_converged
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.models import Markov, Recurrent
 from pgm_rnn.processes import TIME_VARYING
@@ -156,9 +157,7 @@ class Contest(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        if self.interval.high < TOLERATED * self.price:
-            return "free"
-        return "pays" if self.interval.low > TOLERATED * self.price else "open"
+        return self.interval.against(TOLERATED * self.price, above="pays", below="free")
 
     def __str__(self) -> str:
         return (
@@ -173,23 +172,18 @@ def decide(frame: pd.DataFrame) -> Verdict:
     differences = pd.DataFrame({contest.source: contest.differences for contest in contests}).dropna()
     pays, free = (sum(contest.outcome == outcome for contest in contests) for outcome in ("pays", "free"))
     reason = f"Sharing is free to the RNN on {free}, and it pays on {pays}, of {len(MOVING)} sources that move with t."
-    if missing := what_is_missing(contests, len(differences)):
+    missing = (
+        too_few(len(contests), len(MOVING), "of the four sources whose conditionals move were measured")
+        or too_few(len(differences), MIN_SEEDS, "seeds of the initial weights")
+        or too_few_converged(float(np.mean([contest.converged for contest in contests])), MIN_CONVERGED)
+    )
+    if missing:
         verdict, reason = "inconclusive", missing
     else:
         verdict = "supported" if pays >= MAJORITY else "refuted" if free >= MAJORITY else "inconclusive"
     value, low, high = t_interval(differences.mean(axis=1))
     lines = [reason, *map(str, contests), beyond_training(contests), by_size(frame)]
     return Verdict(verdict, value, low, high, "nats per word", RULE, "\n".join(line for line in lines if line))
-
-
-def what_is_missing(contests: list[Contest], seeds: int) -> str:
-    """Why the rule cannot decide, or nothing."""
-    if len(contests) < len(MOVING):
-        return f"Only {len(contests)} of the four sources whose conditionals move were measured."
-    if seeds < MIN_SEEDS:
-        return f"Only {seeds} seeds of the initial weights."
-    share = float(np.mean([contest.converged for contest in contests]))
-    return f"Only {share:.0%} of the deciding fits converged." if share < MIN_CONVERGED else ""
 
 
 def beyond_training(contests: list[Contest]) -> str:

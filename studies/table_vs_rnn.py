@@ -106,20 +106,18 @@ SCALES["full"] = SCALES["standard"]._replace(
     durations={2: (4, 6, 8, 10, 12), 3: (3, 5, 7), 4: (3, 4, 5)}, sizes=(100, 1_000, 10_000, 100_000, None), seeds=10
 )
 COUNTED = ("table", "markov-3", "rnn-4", "rnn-16")
-COUNTED_T = tuple(range(1, 41))
 
 
 def grid(scale: str) -> list[Cell]:
     s = SCALES[scale]
-    counting = {"kind": "counting", "T": COUNTED_T}
+    counting = {"kind": "counting", "T": tuple(range(1, 41))}
     cells = [Cell({**counting, "model": name, "alphabet_size": k}) for name in COUNTED for k in (2, 3, 4)]
     for process in s.processes:
         for T in s.durations[ALPHABET.get(process, 2)]:
             for N in s.sizes:
                 for name in CONTESTANTS if N else ENDLESS:
                     spec = {"kind": "learning", "process": process, "T": T, "N": N, "model": name}
-                    random = N is not None or name.startswith("rnn")
-                    seeds = list(range(s.seeds if random else 1))
+                    seeds = list(range(s.seeds if N or name.startswith("rnn") else 1))
                     cells.append(Cell({**spec, "seeds": seeds, "test_words": s.test_words, "settings": s.settings}))
     return cells
 
@@ -141,10 +139,13 @@ def learn(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]
     process, T, N = PROCESSES[spec["process"]](), spec["T"], spec["N"]
     untrained = build(spec["model"], process.alphabet_size, T, len(spec["seeds"]))
     sample = [draw_words(process, spec, "train", seed, N) for seed in spec["seeds"]] if N else []
-    # Tuned: fit splits the words. Untuned: it gets their tree, and drives the likelihood of all words to its end.
-    words = sample if CONTESTANTS[spec["model"]].tuned or not N else PrefixTree.from_sequences(sample)
-    seed = 0 if N else spec["seeds"][0]
-    fitted = fit(untrained, words if N else process(T), seed=seed, device=device, **spec["settings"])
+    settings = {**spec["settings"], "device": device}
+    if not N:
+        fitted = fit(untrained, process(T), seed=spec["seeds"][0], **settings)
+    elif CONTESTANTS[spec["model"]].tuned:  # fit splits the words
+        fitted = fit(untrained, sample, **settings)
+    else:  # it gets their tree, and drives the likelihood of all words to its end
+        fitted = fit(untrained, PrefixTree.from_sequences(sample), **settings)
     model = fitted.model.double().cpu()
     test = [draw_words(process, spec, "test", seed, spec["test_words"]) for seed in spec["seeds"]]
     truth = score(model, process, T)  # exact: a sum over all words
@@ -179,7 +180,6 @@ RULE = (
     "than five seeds, or fewer than four fifths of the RNN's fits converged.\n"
     "The number is d averaged over the four processes, with its t-interval over data seeds."
 )
-
 MAJORITY, MIN_SEEDS, MIN_CONVERGED = 3, 5, 0.8
 
 

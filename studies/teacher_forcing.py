@@ -32,6 +32,7 @@ from pgm_rnn import PrefixTree, SequenceDistribution, Sequences, fit, score
 from pgm_rnn.experiment.costs import fewest_seconds
 from pgm_rnn.experiment.intervals import Interval, t_interval
 from pgm_rnn.experiment.measuring import draw_words, loss_curve, training_record
+from pgm_rnn.experiment.shortage import too_few, too_few_converged
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.exposure import exposure_bias
 from pgm_rnn.inference import Fit
@@ -209,7 +210,12 @@ def decide(frame: pd.DataFrame) -> Verdict:
     slower = {wiring: t_interval(times_as_long[wiring]) for wiring in COUPLED}
     holds = all(interval.low > FASTER for interval in slower.values())
     fails = any(interval.high < FASTER for interval in slower.values())
-    missing = what_is_missing(rows, shares, len(times_as_long))
+    missing = (
+        too_few(len(shares.columns), len(SOURCES), "of the four processes were measured")
+        or too_few(len(shares.dropna()), MIN_SEEDS, "data seeds")
+        or too_few(len(times_as_long), MIN_ROUNDS, "rounds of the clock")
+        or too_few_converged(float(rows["converged"].astype(bool).mean()), MIN_CONVERGED)
+    )
     if missing:
         verdict = "inconclusive"
     elif lacking >= MAJORITY or fails:
@@ -240,18 +246,6 @@ def slowdown(frame: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=list(COUPLED))
     seconds = rows[rows["T"] == rows["T"].max()].pivot(index="round", columns="wiring", values="step_seconds")
     return seconds[list(COUPLED)].div(seconds[DECOUPLED], axis=0)
-
-
-def what_is_missing(rows: pd.DataFrame, shares: pd.DataFrame, rounds: int) -> str:
-    """Why the rule cannot decide, or nothing."""
-    if len(shares.columns) < len(SOURCES):
-        return f"Only {len(shares.columns)} of the four processes were measured."
-    if len(shares.dropna()) < MIN_SEEDS:
-        return f"Only {len(shares.dropna())} data seeds."
-    if rounds < MIN_ROUNDS:
-        return f"Only {rounds} rounds of the clock."
-    converged = float(rows["converged"].astype(bool).mean())
-    return f"Only {converged:.0%} of the deciding fits converged." if converged < MIN_CONVERGED else ""
 
 
 def describe(process: str, bias: Interval, rows: pd.DataFrame) -> str:

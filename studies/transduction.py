@@ -32,6 +32,8 @@ from pgm_rnn import PrefixTree, fit, stepwise
 from pgm_rnn.causal_conditioning import step_entropies
 from pgm_rnn.experiment.intervals import Interval, t_interval
 from pgm_rnn.experiment.measuring import training_record
+from pgm_rnn.experiment.parts import STATES, VERDICTS, together, told
+from pgm_rnn.experiment.shortage import too_few
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.graphs import graph_edges
 from pgm_rnn.models import Recurrent
@@ -166,13 +168,14 @@ def decide(frame: pd.DataFrame) -> Verdict:
     contests = hold_all(frame)
     if missing := what_is_missing(frame, contests):
         return Verdict("inconclusive", math.nan, -math.inf, math.inf, UNIT, RULE, missing)
-    independence = outcome([contest.independence for contest in contests], "agrees", "differs")
-    arbitrary = outcome([contest.arbitrary for contest in contests], "reached", "missed")
-    halves = {independence, arbitrary}
-    verdict = "refuted" if "fails" in halves else "supported" if halves == {"holds"} else "inconclusive"
+    gaps = [(contest.independence, contest.channel) for contest in contests]
+    misses = [(contest.arbitrary, contest.channel) for contest in contests]
+    independence = together((found for found, _ in gaps), good="agrees", bad="differs")
+    arbitrary = together((found for found, _ in misses), good="reached", bad="missed")
+    verdict = VERDICTS[together([independence, arbitrary])]
     lines = [
-        f"'Removes that conditional independence' {STATE[independence]}: the gap {told(contests, 'independence')}.",
-        f"'Allows arbitrary P(y | x)' {STATE[arbitrary]}: {told(contests, 'arbitrary')}.",
+        f"'Removes that conditional independence' {STATES[independence]}: the gap {told(gaps)}.",
+        f"'Allows arbitrary P(y | x)' {STATES[arbitrary]}: {told(misses)}.",
         *(limit_text(frame, contest) for contest in contests if contest.lookahead > TOLERANCE),
     ]
     worst = max((contest.missed for contest in contests), key=lambda missed: missed.mean)
@@ -180,20 +183,6 @@ def decide(frame: pd.DataFrame) -> Verdict:
 
 
 UNIT = "nats per word that the network with feedback stays above H(y | x)"
-STATE = {"holds": "holds", "fails": "fails", "open": "is open"}
-
-
-def outcome(found: Sequence[str], good: str, bad: str) -> str:
-    """Of a half of the claim, from what was found on each channel."""
-    return "fails" if bad in found else "holds" if set(found) == {good} else "open"
-
-
-def told(contests: Sequence[Contest], half: str) -> str:
-    """Which channels gave what."""
-    groups: dict[str, list[str]] = {}
-    for contest in contests:
-        groups.setdefault(getattr(contest, half), []).append(contest.channel)
-    return "; ".join(f"{found} on {', '.join(channels)}" for found, channels in groups.items())
 
 
 def limit_text(frame: pd.DataFrame, contest: Contest) -> str:
@@ -209,16 +198,15 @@ def limit_text(frame: pd.DataFrame, contest: Contest) -> str:
 
 def what_is_missing(frame: pd.DataFrame, contests: Sequence[Contest]) -> str:
     """Why the rule cannot decide, or nothing."""
-    if len(contests) < len(CHANNELS):
-        return f"Only {len(contests)} of the {len(CHANNELS)} channels were measured."
+    if few := too_few(len(contests), len(CHANNELS), f"of the {len(CHANNELS)} channels were measured"):
+        return few
     early = set(frame.loc[frame["network"] == EARLY, "channel"])
     if unmeasured := [name for name in AHEAD if name not in early]:
         return f"No network that is told early was measured on {', '.join(unmeasured)}."
     finite = frame.assign(finite=np.isfinite(frame["loss_nats_per_word"]))
     counts = finite.groupby(["channel", "network"])["finite"].sum().sort_values(kind="stable")
     (channel, network), *_ = counts.index
-    seeds = int(counts.iloc[0])
-    return f"Only {seeds} seeds with a finite loss ({channel}, {network})." if seeds < MIN_SEEDS else ""
+    return too_few(int(counts.iloc[0]), MIN_SEEDS, f"seeds with a finite loss ({channel}, {network})")
 
 
 def hold_all(frame: pd.DataFrame) -> list[Contest]:

@@ -24,9 +24,11 @@ import pandas as pd
 import torch
 
 from pgm_rnn import checks, fit, naming
+from pgm_rnn.experiment.counting import parameter_records
 from pgm_rnn.experiment.extrapolation import excess_records, network_records
 from pgm_rnn.experiment.intervals import Interval, t_interval
 from pgm_rnn.experiment.measuring import training_record
+from pgm_rnn.experiment.shortage import too_few
 from pgm_rnn.experiment.study import Cell, Figure, Study, Verdict
 from pgm_rnn.family import Family
 from pgm_rnn.models import Markov, Recurrent, Tabular
@@ -59,14 +61,12 @@ COUNTED = {  # and what their parameters are
 
 def build(name: str, k: int, T: int, replicates: int | None) -> Family:
     """The untrained model of that name, for words of T symbols."""
-    match name:
-        case "rnn-16":
-            return Recurrent(k, hidden_dim=16, replicates=replicates)
+    match checks.check_name("model", name, CONTESTANTS):
         case "window":
             return Markov(k, order=T - 1, replicates=replicates)
         case "table":
             return Tabular(k, T, replicates=replicates)
-    raise checks.reject("model", "one of " + ", ".join(CONTESTANTS), repr(name))
+    return Recurrent(k, hidden_dim=16, replicates=replicates)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -129,15 +129,9 @@ def measure(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any
 
 def count(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Free parameters against T, of the model that is made for that T; those of a table beyond memory are predicted."""
-    rows = []
-    for T in spec["T"]:
-        try:
-            with torch.device("meta"):  # the shapes of all parameters, without their memory
-                free = build(spec["model"], 2, T, None).parameter_count(T).free
-        except checks.InputError:
-            free = 2**T - 1
-        rows.append({"T": T, "free_parameters": free})
-    return rows
+    with torch.device("meta"):  # the shapes of all parameters, without their memory
+        records = parameter_records(lambda T: build(spec["model"], 2, T, None), 2, spec["T"])
+    return [{name: record[name] for name in ("T", "free_parameters")} for record in records]
 
 
 def extrapolate(spec: Mapping[str, Any], device: torch.device) -> list[dict[str, Any]]:
@@ -190,9 +184,7 @@ class Trial(NamedTuple):
     def outcome(self) -> str:
         if self.learned < MIN_LEARNED:
             return "not learned"
-        if self.interval.high < TOLERANCE:
-            return HOLDS
-        return REFUTED if self.interval.low > TOLERANCE else "open"
+        return self.interval.against(TOLERANCE, above=REFUTED, below=HOLDS)
 
     def __str__(self) -> str:
         return f"{self.process}: {self.outcome}, {self.interval:.2g}, in training {self.trained:.1g}"
@@ -203,16 +195,16 @@ def decide(frame: pd.DataFrame) -> Verdict:
     outcomes = [trial.outcome for trial in trials]
     holds, refuted, unlearned = (outcomes.count(outcome) for outcome in (HOLDS, REFUTED, "not learned"))
     seeds = min((len(trial.unseen) for trial in trials), default=0)
+    missing = too_few(len(trials) - unlearned, len(SOURCES), "of the nine processes were learned")
+    missing = missing or too_few(seeds, MIN_SEEDS, "seeds")
     reason = f"It holds on {holds} of {len(SOURCES)} processes and is refuted for {refuted}; nats per symbol:"
-    counts = counted_parameters(frame)
+    counts = frame.loc[(frame["kind"] == "counting") & (frame["model"] == RNN), "free_parameters"]
     if counts.empty:
         verdict, reason = "inconclusive", "No parameters were counted."
     elif counts.nunique() != 1:
         verdict, reason = "refuted", "The network has not as many parameters at every T."
-    elif len(trials) - unlearned < len(SOURCES):
-        verdict, reason = "inconclusive", f"Only {len(trials) - unlearned} of the nine processes were learned."
-    elif seeds < MIN_SEEDS:
-        verdict, reason = "inconclusive", f"Only {seeds} seeds."
+    elif missing:
+        verdict, reason = "inconclusive", missing
     else:
         enough, half = 3 * holds >= 2 * len(SOURCES), 2 * refuted >= len(SOURCES)
         verdict = "supported" if enough else "refuted" if half else "inconclusive"
@@ -255,11 +247,6 @@ def deciding(frame: pd.DataFrame) -> pd.DataFrame:
     """Networks trained on words of the length that the verdict is about."""
     rows = of_networks(frame)
     return rows[rows["T"] == TRAINED]
-
-
-def counted_parameters(frame: pd.DataFrame) -> pd.Series:
-    """The network's free parameters at every T that was counted."""
-    return frame.loc[(frame["kind"] == "counting") & (frame["model"] == RNN), "free_parameters"]
 
 
 # --------------------------------------------------------------------------------------------------------------------

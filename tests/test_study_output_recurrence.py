@@ -17,6 +17,7 @@ from oracles import matrix_product_probability
 
 from pgm_rnn import PrefixTree, models, processes
 from pgm_rnn.experiment.discovery import find_study
+from pgm_rnn.experiment.measuring import arrival
 from pgm_rnn.experiment.table import flatten
 from pgm_rnn.sharing import price_of_sharing
 
@@ -196,7 +197,7 @@ def test_the_curve_ends_at_the_kl_and_arrives_where_it_says(form: str) -> None:
 
 def test_arrivals() -> None:
     curve = np.array([0.9, 0.5, 0.105, 0.1])
-    assert [MODULE.arrival(curve, floor) for floor in (0.9, 0.1, 0.05)] == [1.0, 3.0, math.inf]
+    assert [arrival(curve, level) for level in (0.91, 0.11, 0.06)] == [1.0, 3.0, math.inf]
 
 
 def test_gradients_are_by_lag_and_stop_where_the_symbol_alone_is_fed_back() -> None:

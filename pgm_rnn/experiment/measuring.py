@@ -1,4 +1,4 @@
-"""What the measurements of all studies share: words by seed, their likelihood, and the record of a fit."""
+"""What the measurements of all studies share: words by seed, their likelihood, the record of a fit, and its curves."""
 
 from __future__ import annotations
 
@@ -64,6 +64,16 @@ def even_in_logarithm(last: int, ratio: float) -> list[int]:
     [1, 2, 4, 8, 16, 20]
     """
     return sorted({last, *(round(ratio**i) for i in range(math.ceil(math.log(last, ratio))))})
+
+
+def arrival(curve: np.ndarray, level: float) -> float:
+    """After how many evaluations a curve, with a value for each, is not above a level; infinite if it never is.
+
+    >>> [arrival(np.array([0.9, 0.5, 0.1]), level) for level in (0.5, 0.0)]
+    [2.0, inf]
+    """
+    below = curve <= level
+    return float(below.argmax() + 1) if below.any() else math.inf
 
 
 def loss_curve(losses: Tensor, points: int = 40) -> dict[str, Any]:
