@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 
 from pgm_rnn.checks import InputError
 from pgm_rnn.experiment.breakdown import split_loss, winners
-from pgm_rnn.experiment.intervals import student_quantile, t_interval
 from pgm_rnn.folding import Arc, fold
 from pgm_rnn.graphs import graph_edges
 from pgm_rnn.models import Markov, Recurrent, Tabular
@@ -46,18 +45,6 @@ def test_front_is_what_nobody_beats(points: list[tuple[int, int]]) -> None:
 
     front = pareto_front([cost for cost, _ in points], [float(loss) for _, loss in points])
     assert {points[i] for i in front} == {point for point in points if not beaten(point)}
-
-
-TABLE_OF_T = {1: 12.7062, 2: 4.30265, 4: 2.77645, 9: 2.26216, 30: 2.04227}
-
-
-@pytest.mark.parametrize(("freedom", "quantile"), TABLE_OF_T.items())
-def test_student_quantiles_are_those_of_the_tables(freedom: int, quantile: float) -> None:
-    assert student_quantile(0.975, freedom) == pytest.approx(quantile, rel=1e-5)
-
-
-def test_interval_of_one_value_is_infinite() -> None:
-    assert t_interval([3.0]) == (3.0, -float("inf"), float("inf"))
 
 
 def test_split_adds_up_and_winners_share_ties() -> None:

@@ -17,7 +17,7 @@ from oracles import all_words
 
 from pgm_rnn import Sequences, fit, models, processes
 from pgm_rnn.experiment.discovery import find_study
-from pgm_rnn.experiment.endings import SHOWN, as_shown, usual_length
+from pgm_rnn.experiment.endings import SHOWN
 from pgm_rnn.experiment.table import flatten, to_frame
 
 STUDY = find_study("endings")
@@ -128,15 +128,6 @@ def test_every_way_must_have_converged_by_itself(way: str) -> None:
     assert f"Only 60% of the deciding fits converged ({way} on {BIMODAL})" in found.reason
 
 
-def test_of_lengths_equally_frequent_the_shortest_is_usual() -> None:
-    assert usual_length(torch.tensor([0.0, 0.25, 0.25 + 1e-12, 0.25 - 1e-12], dtype=torch.double)) == 1
-    assert usual_length(torch.tensor([0.0, 0.2, 0.5, 0.3], dtype=torch.double)) == 2
-    source = processes.parse(UNIFORM)
-    assert isinstance(source, processes.FiniteWords)
-    law = source.length_law(8)
-    assert usual_length(law[:-1]) == int(law.nonzero()[0])
-
-
 def test_the_nearest_way_is_named_with_paired_differences() -> None:
     frame = results()
     frame["kl_nats_per_word"] += 0.5 * frame["seed"]  # shared by all ways: a paired difference does not see it
@@ -207,12 +198,6 @@ def test_without_an_ending_a_network_learns_how_words_go_on() -> None:
         assert json.loads(row["incomplete_when_cut"])[1] == row["incomplete"]
         assert row["length_distance"] == pytest.approx(1 - json.loads(row["true_lengths"])[2])
         assert all(len(word) == 4 for word, _ in json.loads(row["samples"]))
-
-
-def test_shown_words_are_told_apart() -> None:
-    words = torch.tensor([[0, 1, 2, 2, 2], [0, 0, 1, 2, 2], [0, 1, 0, 1, 2], [0, 1, 0, 1, 0], [1, 2, 2, 2, 2]])
-    shown = json.loads(as_shown(words, processes.brackets(longest=4)))
-    assert shown == [["01", True], ["001", False], ["0101", True], ["01010", False], ["1", False]]
 
 
 @pytest.mark.parametrize("inner", ["table", "markov"])

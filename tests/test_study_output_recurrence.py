@@ -17,7 +17,6 @@ from oracles import matrix_product_probability
 
 from pgm_rnn import PrefixTree, models, processes
 from pgm_rnn.experiment.discovery import find_study
-from pgm_rnn.experiment.measuring import arrival
 from pgm_rnn.experiment.table import flatten
 from pgm_rnn.sharing import price_of_sharing
 
@@ -193,11 +192,6 @@ def test_the_curve_ends_at_the_kl_and_arrives_where_it_says(form: str) -> None:
             arrived = row[f"evaluations_to_{goal}_floor"]
             assert bool((kl[seen < arrived] > level).all())
             assert bool((kl[seen >= arrived] <= level).all())
-
-
-def test_arrivals() -> None:
-    curve = np.array([0.9, 0.5, 0.105, 0.1])
-    assert [arrival(curve, level) for level in (0.91, 0.11, 0.06)] == [1.0, 3.0, math.inf]
 
 
 def test_gradients_are_by_lag_and_stop_where_the_symbol_alone_is_fed_back() -> None:

@@ -12,8 +12,6 @@ import pytest
 import torch
 
 from pgm_rnn.experiment.discovery import find_study
-from pgm_rnn.experiment.intervals import share_interval
-from pgm_rnn.experiment.machines import boundary_record
 from pgm_rnn.experiment.table import flatten, to_frame
 from pgm_rnn.turing import MACHINES, find_machine, simulate
 
@@ -152,30 +150,6 @@ def test_what_a_run_is_measured_to_be() -> None:
     kinds = [*pairwise(outputs)]
     best = sum(max(kinds.count((before, after)) for after in {*outputs}) for before in {*outputs})
     assert row["best_share_from_output"] == pytest.approx(best / 107)
-
-
-def test_right_steps_are_counted_from_the_first_configuration() -> None:
-    """Seven ones in float32: the bottom comes back after seven steps, and reads wrong."""
-    row = boundary_record(find_machine("palindrome"), "1" * 7, "float32", 100)
-    assert (row["word_bits"], row["machine_steps"]) == (14, 36)
-    assert row["measured_wrong"] == 4 * (7 + row["right_steps"]) + 1
-    assert row["right_steps"] == row["predicted_right_steps"] == 7
-    whole = boundary_record(find_machine("palindrome"), "1" * 5, "float32", 100)
-    assert whole["right_steps"] == whole["machine_steps"] == 21
-
-
-@pytest.mark.parametrize(("successes", "count"), [(0, 10), (3, 10), (10, 10), (150, 200)])
-def test_wilson_is_where_the_score_test_turns(successes: int, count: int) -> None:
-    """Its limits solve (share - p)^2 = z^2 p (1 - p) / n."""
-    share, low, high = share_interval(successes, count)
-    assert share == successes / count
-    for p in {low, high} - {0.0, 1.0}:
-        assert (share - p) ** 2 == pytest.approx(1.959964**2 * p * (1 - p) / count, rel=1e-5)
-    assert 0 <= low <= share <= high <= 1
-
-
-def test_no_trials_say_nothing() -> None:
-    assert share_interval(0, 0)[1:] == (-np.inf, np.inf)
 
 
 def test_figures_and_tables_of_a_small_run() -> None:

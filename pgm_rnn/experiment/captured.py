@@ -69,15 +69,15 @@ def captured_by_value_records(
     (nodes, _), shares = source.conditions(T)
     assert nodes is not None  # that is what the source is conditioned on
     information = float(source.information(T).sum())
-    kl = torch.stack([divergence_at(x, source, T, predict) for x in nodes.unsqueeze(1)], -1) @ shares
-    curves = [divergence_at(torch.tensor([[x]], dtype=torch.double), source, T, predict) for x in shown]
+    kl = torch.stack([_divergence_at(x, source, T, predict) for x in nodes.unsqueeze(1)], -1) @ shares
+    curves = [_divergence_at(torch.tensor([[x]], dtype=torch.double), source, T, predict) for x in shown]
     return [
         _record(one, information) | {"x": json.dumps(shown), "kl_by_x_nats": json.dumps(curve)}
         for one, curve in zip(kl.tolist(), torch.stack(curves, -1).tolist(), strict=True)
     ]
 
 
-def divergence_at(x: Tensor, source: Conditional, T: int, predict: Predict) -> Tensor:
+def _divergence_at(x: Tensor, source: Conditional, T: int, predict: Predict) -> Tensor:
     """KL of the predicted from the true words given one x ``(1, D)``, exactly: ``(R,)``, or ``(1,)``."""
     tree = PrefixTree.from_law(source(T, context=x), sides=Sides(context=x))
     with torch.no_grad():
