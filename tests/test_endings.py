@@ -287,6 +287,16 @@ def test_lengths_are_counted_too() -> None:
     assert float(again.losses[-1]) == pytest.approx(score(again.model, padded).cross_entropy, abs=1e-12)
 
 
+def test_a_table_is_told_the_same_by_the_length_and_by_what_is_left() -> None:
+    """Where t is known, each says the other; a chain does not know t, and learns another law from each."""
+    words, laws = torch.cat([ended(words) for words in WORDS.values()]), {}
+    for inner, remaining in itertools.product(("table", "chain"), (False, True)):
+        name = f"{'remaining' if remaining else 'length'}, {inner}"
+        laws[inner, remaining] = fit(MODELS[name](), finite_words()).model(T).log_prob(words)
+    assert_close(laws["table", True], laws["table", False], 1e-12)
+    assert float((laws["chain", True] - laws["chain", False]).detach().abs().max()) > 0.1
+
+
 @every
 def test_data_sets_give_together_what_each_gives_alone(name: str) -> None:
     sets = [finite_words(seed, 40) for seed in range(2)]
@@ -368,6 +378,9 @@ SMALL: dict[str, Callable[[], Family]] = {
     "table, halt": MODELS["halt, table"],
     "table, length": MODELS["length, table"],
     "chain, length": MODELS["length, chain"],
+    "table, remaining": MODELS["remaining, table"],
+    "chain, remaining": MODELS["remaining, chain"],
+    "order 2, remaining": lambda: PredictedLength(Markov(2, 2, input_dim=L), L, remaining=True),
     "network, remaining": lambda: PredictedLength(Recurrent(2, 2, input_dim=L), L, remaining=True),
 }
 
