@@ -363,6 +363,16 @@ def rank(model: Family) -> int:
 SMALL: dict[str, Callable[[], Family]] = {
     "symbol alone, H=1": lambda: EndSymbol(Recurrent(3, 1, recurrence="output")),
     "symbol alone, H=2": lambda: EndSymbol(Recurrent(3, 2, recurrence="output")),
+    "symbol alone, H=8": lambda: EndSymbol(Recurrent(3, 8, recurrence="output")),
+    "symbol alone, halt, H=8": lambda: BernoulliHalt(Recurrent(2, 8, recurrence="output")),
+    "symbol alone, halt, clock 2": lambda: BernoulliHalt(Recurrent(2, 2, clock=2, recurrence="output")),
+    "symbol alone, halt, clock 3": lambda: BernoulliHalt(Recurrent(2, 2, clock=3, recurrence="output")),
+    "symbol alone, clock 3": lambda: EndSymbol(Recurrent(3, 3, clock=3, recurrence="output")),
+    "symbol alone, length": lambda: PredictedLength(Recurrent(2, 2, context_dim=L, recurrence="output"), L),
+    "symbol alone, remaining": lambda: PredictedLength(Recurrent(2, 8, input_dim=L, recurrence="output"), L, True),
+    "symbol alone, length, clock": lambda: PredictedLength(
+        Recurrent(2, 8, context_dim=L, recurrence="output", clock=2), L
+    ),
     "symbol alone, halt": lambda: BernoulliHalt(Recurrent(2, 2, recurrence="output")),
     "vector": lambda: EndSymbol(Recurrent(3, 2, recurrence="output", feedback="vector")),
     "vector, halt": lambda: BernoulliHalt(Recurrent(2, 2, recurrence="output", feedback="vector")),

@@ -174,7 +174,8 @@ class EndSymbol(CountedEnding):
         if isinstance(self.inner, RowsFamily):
             free = free_in_rows(self.inner, k, duration)
         elif isinstance(self.inner, Recurrent):
-            free = free_in_network(self.inner, k, duration, free - self.inner.shapes()["U"][0])
+            acting = self.inner.acting(duration) - self.inner.shapes()["U"][0]  # its column for END does not
+            free = free_in_network(self.inner, k, duration, acting)
         return ParameterCount(stored, free)
 
 
@@ -239,11 +240,11 @@ class BernoulliHalt(CountedEnding):
 
     def parameter_count(self, duration: int) -> ParameterCount:
         """Those of the inner family, with one more for every row, or ``H + 1`` more."""
-        stored, free = self.inner.parameter_count(duration)
-        k = self.alphabet_size - 1
+        stored, k = self.inner.parameter_count(duration).stored, self.alphabet_size - 1
         if isinstance(self.inner, Recurrent):
             more = self.inner.hidden_dim + 1
-            return ParameterCount(stored + more, free_in_network(self.inner, k, duration, free + more))
+            acting = self.inner.acting(duration) + more
+            return ParameterCount(stored + more, free_in_network(self.inner, k, duration, acting))
         assert self.rows is not None
         return ParameterCount(stored + stored // k, free_in_rows(self.rows, k, duration))
 
@@ -264,8 +265,8 @@ def free_in_network(inner: Recurrent, k: int, duration: int, free: int) -> int:
     """``free``, or less where symbols alone are fed back and nothing else: ``n = 1 + k P`` rows of logits of k symbols
     and END, P being the clock's period or 1, that differ by a matrix of rank ``r = min(H, k)``, the first without END.
     """
-    if {"W", "R"} & set(inner.shapes()):
+    if not inner.is_chain or inner.context_dim is not None:
         return free
-    fed = k * min(inner.clock or 1, duration - 1)
+    fed = k * inner.phases(duration)
     rank = min(inner.hidden_dim, k, fed)
-    return min(free, rank * (fed + k - rank) + k - (rank == k))
+    return min(free, rank * (fed + k - rank) + k - (rank in (k, fed)))

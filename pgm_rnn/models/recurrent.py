@@ -199,30 +199,43 @@ class Recurrent(Family):
         return {name: getattr(self, name) for name in (*names, "context_dim", "context_as", "input_dim")}
 
     def parameter_count(self, duration: int) -> ParameterCount:
-        r"""Stored: of the tanh cell ``H^2 + 2 k H + H + k``; of all, the entries of :meth:`shapes`.
-
-        ``H + 1`` of them have no effect: because of the softmax or, where a vector is fed back, ``k + 1`` because of it
-        and ``H - k`` of b, since :math:`h_1` acts through :math:`o_1` alone. Below ``H = k`` that vector idles
-        ``H (k - H)`` more, of W. In a cell with gates ``2 H`` of the entries of b, which only the first state has
-        without U, do not matter there. A clock makes as many rows of b superfluous as X has, and as many of U if no
-        phase comes twice; columns of X are idle for phases that do not come.
+        r"""Stored: the entries of :meth:`shapes`, of the tanh cell ``H^2 + 2 k H + H + k``; free: those :meth:`acting`.
 
         The symbol alone fed back, without context and inputs, leaves ``n = 1 + k P`` rows of k logits, P being the
         clock's period or 1, that differ by a matrix of rank ``r = min(H, k - 1)``: at most
         ``r (n + k - 2 - r) + k - 1`` are free, which without a clock is a chain's ``k^2 - 1`` if ``H >= k - 1``.
         """
+        free, k = self.acting(duration), self.alphabet_size
+        if self.is_chain and self.context_dim is None and self.input_dim is None:
+            rows = 1 + k * self.phases(duration)
+            rank = min(self.hidden_dim, k - 1, rows - 1)
+            free = min(free, rank * (rows + k - 2 - rank) + k - 1)
+        return ParameterCount(sum(math.prod(shape) for shape in self.shapes().values()), free)
+
+    def acting(self, duration: int) -> int:
+        r"""The number of parameters less those that have no effect.
+
+        ``H + 1`` of them have none because of the softmax or, where a vector is fed back, ``k + 1`` because of it
+        and ``H - k`` of b, since :math:`h_1` acts through :math:`o_1` alone. Below ``H = k`` that vector idles
+        ``H (k - H)`` more, of W. In a cell with gates ``2 H`` of the entries of b, which only the first state has
+        without U, do not matter there. A clock makes as many rows of b superfluous as X has, and as many of U if no
+        phase comes twice; columns of X are idle for phases that do not come.
+        """
         shapes, cell, k, H = self.shapes(), CELLS[self.cell], self.alphabet_size, self.hidden_dim
-        stored = sum(math.prod(shape) for shape in shapes.values())
-        bound = stored
-        if not {"W", "R"} & set(shapes) and self.input_dim is None:
-            rows = 1 + k * min(self.clock or 1, duration - 1)
-            rank = min(H, k - 1, rows - 1)
-            bound = rank * (rows + k - 2 - rank) + k - 1
         idle = H + 1 + (H * max(k - H, 0) if self._fed_vector else 0)
         idle += (len(cell.symbol_blocks) - cell.parts) * H if "U" in shapes else 0
         if self.clock:
             idle += shapes["X"][0] * (1 + max(self.clock - duration, 0) + (self.clock >= duration))
-        return ParameterCount(stored, min(stored - idle, bound))
+        return sum(math.prod(shape) for shape in shapes.values()) - idle
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether the last symbol alone is fed back."""
+        return "W" not in self.shapes()
+
+    def phases(self, duration: int) -> int:
+        """At how many times a symbol that is fed back may act differently."""
+        return min(self.clock or 1, duration - 1)
 
 
 def check_feedback(feedback: str, recurrence: str, input_dim: int | None) -> str:
