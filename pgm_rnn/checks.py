@@ -150,15 +150,15 @@ def check_broadcast(argument: str, shape: Sequence[int], batch_shape: Sequence[i
         raise reject(argument, expected, tuple(shape)) from None
 
 
-def check_symbols(argument: str, symbols: Tensor, alphabet_size: int) -> Tensor:
-    """``symbols`` as int64, all within 0..k-1."""
+def check_symbols(argument: str, symbols: Tensor, alphabet_size: int, noun: str = "symbols") -> Tensor:
+    """``symbols`` as int64, all within 0..k-1; ``noun`` is what the error calls them."""
     if symbols.dtype.is_floating_point or symbols.dtype.is_complex or symbols.dtype == torch.bool:
-        raise reject(argument, "integer symbols", f"dtype {str(symbols.dtype).removeprefix('torch.')}")
+        raise reject(argument, f"integer {noun}", f"dtype {str(symbols.dtype).removeprefix('torch.')}")
     symbols = symbols.long()
     wrong = (symbols < 0) | (symbols >= alphabet_size)
     if bool(wrong.any()):
         place = tuple(int(i) for i in wrong.nonzero()[0])
-        raise reject(argument, f"symbols in 0..{alphabet_size - 1}", f"{int(symbols[wrong][0])} at index {place}")
+        raise reject(argument, f"{noun} in 0..{alphabet_size - 1}", f"{int(symbols[wrong][0])} at index {place}")
     return symbols
 
 

@@ -71,15 +71,14 @@ class Family(nn.Module):
         """
         duration, sides = check_duration(duration), dict[str, Tensor]()
         for argument, value, width in (("context", context, self.context_dim), ("inputs", inputs, self.input_dim)):
-            if (value is None) == (width is None):
-                if value is not None:
-                    steps = duration if argument == "inputs" else None
-                    sides[argument] = check_side(argument, as_tensor(argument, value), steps, self.replicates)
-            elif value is None:
+            if value is None and width is not None:
                 each = "sequence" if argument == "context" else "step"
                 raise reject(argument, f"one for each {each}, of dimension {width}", "None")
-            else:
+            if value is not None and width is None:
                 raise reject(argument, f"None, because {type(self).__name__} takes no {argument}", type(value).__name__)
+            if value is not None:
+                steps = duration if argument == "inputs" else None
+                sides[argument] = check_side(argument, as_tensor(argument, value), steps, self.replicates)
         roots = Sides(**sides).roots
         if len(set(roots.values()) - {1}) > 1:
             raise reject("inputs", f"one for each of the {roots['context']} contexts", roots["inputs"])

@@ -212,16 +212,19 @@ def _check_side(argument: str, values: Tensor | np.ndarray | None, shape: tuple[
     """Vectors ``(*shape, D)`` in floating point, or integer labels ``shape``."""
     if values is None:
         return None
-    tensor = as_tensor(argument, values)
+    tensor = as_tensor(argument, values).clone()
     vectors = tensor.ndim == len(shape) + 1
     if tensor.shape[: len(shape)] != shape or not (vectors or tensor.ndim == len(shape)):
         sizes = ", ".join(map(str, shape))
         expected = f"vectors of shape ({sizes}, D), or labels of shape ({sizes}{',' if len(shape) == 1 else ''})"
         raise reject(argument, expected, tuple(tensor.shape))
+    dtype = str(tensor.dtype).removeprefix("torch.")
     if vectors:
+        if tensor.dtype.is_complex or tensor.dtype == torch.bool or not tensor.shape[-1]:
+            raise reject(argument, "vectors of at least one real number", f"shape {tuple(tensor.shape)}, dtype {dtype}")
         return check_finite(argument, tensor if tensor.dtype.is_floating_point else tensor.double())
     if tensor.dtype.is_floating_point or tensor.dtype.is_complex or tensor.dtype == torch.bool:
-        raise reject(argument, "integer labels", f"dtype {str(tensor.dtype).removeprefix('torch.')}", "or vectors")
+        raise reject(argument, "integer labels", f"dtype {dtype}", "or vectors")
     return tensor.long()
 
 

@@ -84,7 +84,7 @@ def encode(argument: str, values: Tensor, width: int) -> Tensor:
     if not values.dtype.is_floating_point and width == 1:
         raise reject(argument, "vectors of 1 number, such as 0.3", "integer labels", "a single label would say nothing")
     if not values.dtype.is_floating_point:
-        return nn.functional.one_hot(check_symbols(argument, values, width), width).double()
+        return nn.functional.one_hot(check_symbols(argument, values, width, "labels"), width).double()
     if values.ndim < 1 or values.shape[-1] != width:
         raise reject(argument, f"vectors of {width} numbers", f"shape {tuple(values.shape)}")
     return check_finite(argument, values).double()
@@ -95,7 +95,7 @@ def labels(argument: str, values: Tensor, count: int) -> Tensor:
     if values.dtype.is_floating_point:
         got = f"dtype {str(values.dtype).removeprefix('torch.')}"
         raise reject(argument, f"integer labels in 0..{count - 1}", got, "networks take vectors")
-    return check_symbols(argument, values, count)
+    return check_symbols(argument, values, count, "labels")
 
 
 def widths(sides: Sides) -> dict[str, int]:

@@ -245,7 +245,9 @@ def beyond(rows: pd.DataFrame) -> pd.Series:
 
 def what_is_missing(rows: pd.DataFrame, shares: Mapping[str, pd.Series]) -> str:
     """Why the rule cannot decide, or nothing."""
-    if missing := too_few(len(shares), len(SOURCES) + 1, "of the four sources and the few values were measured"):
+    if missing := too_few(
+        len(shares), len(SOURCES) + 1, "of five deciding contests (four sources, few values) were measured"
+    ):
         return missing
     models = rows[rows["kind"] == "limit"].groupby("process")["model"].agg(set)
     if lacking := [source for source in SOURCES if not {"input", "initial"} <= models.get(source, set())]:

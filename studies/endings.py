@@ -330,7 +330,7 @@ STUDY = Study(
         "one length.",
         "A sampler that is cut after L symbols has a law of the length that is a point: KL is infinite, and the total "
         "variation distance is 1 - P(τ = L).",
-        "Counted on the source itself, END symbol and Bernoulli halt give a table, or a chain, one and the same law. To a "
-        "table τ and τ - t always say the same, since it knows t.",
+        "Counted on the source itself, END symbol and Bernoulli halt give a table, or a chain, one and the same law. "
+        "Told τ or τ - t, a table is told the same, since it knows t.",
     ),
 )

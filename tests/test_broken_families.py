@@ -16,8 +16,8 @@ from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import Family
 from pgm_rnn.models import EndSymbol, Markov, Recurrent
 from pgm_rnn.models.cells import Tanh
-from pgm_rnn.models.placed import Placed
 from pgm_rnn.models.recurrent_law import RecurrentLaw
+from pgm_rnn.placed import Placed
 
 TOLERANCE = 1e-10
 

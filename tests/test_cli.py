@@ -241,8 +241,12 @@ FIT = ("fit", "--process", "even", "-T", "4", "-o", "model")
         (("fit", "empty.csv", "-o", "m", "--model", "tabular"), "at least one word"),
         (("fit", "--process", "random-markov", "-T", "20", "-o", "m", "--model", "tabular"), "use a Markov"),
         (
-            (*FIT, "--model", "markov(order=1)", "--ending", "hal"),
+            ("fit", "words.csv", "-o", "m", "--model", "markov(order=1)", "--ending", "hal"),
             "ending: expected one of end-symbol, halt, length, r",
+        ),
+        (
+            (*FIT, "--model", "markov(order=1)", "--ending", "halt"),
+            "ending: expected a process whose words end, such as brackets, got even; give its words an end by sample",
         ),
         (("sample", "m", "--ending", "geometric", "-T", "3"), "ending: expected --process beside it"),
         ((*SAMPLE, "--ending", "geometri", "-T", "3"), "ending: expected one of bimodal, geometric, uniform"),

@@ -90,8 +90,8 @@ def test_a_number_for_a_context(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 @pytest.mark.parametrize(
     ("context", "says"),
     [
-        (("--context", "2"), "context: expected symbols in 0..1, got 2 at index (0,)"),
-        (("--context", "-1"), "context: expected symbols in 0..1, got -1"),
+        (("--context", "2"), "context: expected labels in 0..1, got 2 at index (0,)"),
+        (("--context", "-1"), "context: expected labels in 0..1, got -1"),
         (("--context", "0.5,nan"), "context: expected "),
         (("--context", "0.5"), "context: expected "),
         (("--context", "one"), "context: expected a label such as 2, or numbers such as 0.3,1.2, got 'one'"),

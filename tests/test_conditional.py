@@ -307,8 +307,8 @@ LABELS, NUMBERS = torch.tensor([0, 1]), torch.tensor([[0.5], [0.6]])
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: coins()(3, context=LABELS + 3), r"context: expected symbols in 0\.\.3, got 4"),
-        (lambda: coins()(3, context=LABELS - 1), r"context: expected symbols in 0\.\.3, got -1"),
+        (lambda: coins()(3, context=LABELS + 3), r"context: expected labels in 0\.\.3, got 4"),
+        (lambda: coins()(3, context=LABELS - 1), r"context: expected labels in 0\.\.3, got -1"),
         (lambda: coins()(3, context=NUMBERS), r"context: expected integer labels in 0\.\.3"),
         (lambda: coins()(3, context=torch.zeros(2, 2, dtype=torch.long)), r"context: expected labels of shape \(G,\)"),
         (lambda: coins()(3, inputs=NUMBERS), "context: expected one for each sequence, of dimension 4"),
@@ -328,7 +328,7 @@ LABELS, NUMBERS = torch.tensor([0, 1]), torch.tensor([[0.5], [0.6]])
         (lambda: Mixture([even(), even()], [1.5, -0.5]), "shares: expected non-negative probabilities"),
         (lambda: Interpolated(even(), biased_coin()), r"last: expected a process of shape \(2, 2, 2\), as first"),
         (lambda: Interpolated(BAD, even()), "first: expected a Process, got Mixture"),
-        (lambda: score(Recurrent(2, 2, context_dim=3), coins(), 3), "context: expected symbols in 0"),
+        (lambda: score(Recurrent(2, 2, context_dim=3), coins(), 3), "context: expected labels in 0"),
         (lambda: score(Recurrent(2, 2, context_dim=1), even(), 3), "context: expected one for each sequence"),
         (lambda: PrefixTree.from_source(coins(), 30), "duration: expected at most 4,194,304"),
     ],

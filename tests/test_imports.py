@@ -19,7 +19,7 @@ PACKAGE = Path(pgm_rnn.__file__).parent
 CHECKOUT = Path(__file__).parent.parent
 
 LAYERS = [
-    {"checks", "edges", "lanes", "devices", "files", "naming", "progress"}
+    {"checks", "edges", "lanes", "devices", "files", "naming", "progress", "placed"}
     | {"sequences", "distribution", "family", "tree_layout", "prefix_tree", "sides"},
     {"programs", "processes", "models", "graphs", "folding", "summaries", "turing"},
     {"inference", "scoring", "theory", "storage"}

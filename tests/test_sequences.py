@@ -86,12 +86,29 @@ def test_any_integers_are_taken(symbols: object) -> None:
         ({"inputs": np.zeros((2, 2), dtype=int)}, r"inputs: expected vectors of shape \(2, 3, D\), or labels of shape"),
         ({"context": np.array([[0.0], [np.nan]])}, r"context: expected finite numbers, got nan at index \(1, 0\)"),
         ({"inputs": np.zeros((2, 2, 1))}, r"inputs: expected vectors of shape \(2, 3, D\), or labels"),
+        ({"context": np.zeros((2, 0))}, r"context: expected vectors of at least one real number, got shape \(2, 0\)"),
+        ({"context": np.zeros((2, 1), dtype=complex)}, "context: expected vectors of at least one real number, got"),
+        (
+            {"inputs": np.zeros((2, 3, 1), dtype=bool)},
+            "inputs: expected vectors of at least one real number, got shape",
+        ),
         ({"inputs": np.full((2, 3, 1), np.inf)}, r"inputs: expected finite numbers, got inf at index \(0, 0, 0\)"),
     ],
 )
 def test_bad_input(arguments: dict, message: str) -> None:
     with pytest.raises(InputError, match=f"^{message}"):
         Sequences(**{"symbols": SYMBOLS, "alphabet_size": 3, **arguments})
+
+
+def test_what_was_checked_does_not_change_any_more() -> None:
+    symbols, context, inputs = torch.tensor([[0, 1]]), torch.zeros(1, 2), torch.tensor([[1, 0]])
+    data = Sequences(symbols, 2, context=context, inputs=inputs)
+    symbols[:], context[:], inputs[:] = 7, torch.nan, 7
+    assert data.symbols.tolist() == [[0, 1]]
+    assert data.context is not None
+    assert data.context.tolist() == [[0.0, 0.0]]
+    assert data.inputs is not None
+    assert data.inputs.tolist() == [[1, 0]]
 
 
 def test_padding_is_never_looked_at() -> None:

@@ -295,7 +295,7 @@ def test_files_keep_contexts_and_inputs(tmp_path: Any) -> None:
         (lambda: Recurrent(K, H)(T, context=CONTEXT), "context: expected None, because Recurrent takes no context"),
         (lambda: Recurrent(K, H, context_dim=2)(T), "context: expected one for each sequence, of dimension 2"),
         (lambda: Recurrent(K, H, context_dim=3)(T, context=CONTEXT), "context: expected vectors of 3 numbers"),
-        (lambda: Recurrent(K, H, context_dim=2)(T, context=CONTEXT_LABELS + 1), r"context: expected symbols in 0\.\.1"),
+        (lambda: Recurrent(K, H, context_dim=2)(T, context=CONTEXT_LABELS + 1), r"context: expected labels in 0\.\.1"),
         (lambda: Recurrent(K, H, context_dim=2)(T, context=CONTEXT * torch.nan), "context: expected finite numbers"),
         (lambda: Recurrent(K, H, input_dim=2)(T + 1, inputs=INPUTS), "inputs: expected 5 steps, as many as symbols"),
         (lambda: Recurrent(K, H, input_dim=2)(T, context=CONTEXT), "context: expected None"),

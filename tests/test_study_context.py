@@ -95,9 +95,9 @@ def test_ruin_at_unseen_positions_counts_as_nothing_captured() -> None:
     ("frame", "reason"),
     [
         (results(seeds=4), "Only 4 seeds"),
-        (results().query("process != 'coins'"), "Only 4 of the four sources and the few values"),
-        (results().query("kind != 'values'"), "Only 4 of the four sources and the few values"),
-        (results(num_values=2), "Only 4 of the four sources and the few values"),
+        (results().query("process != 'coins'"), "Only 4 of five deciding contests"),
+        (results().query("kind != 'values'"), "Only 4 of five deciding contests"),
+        (results(num_values=2), "Only 4 of five deciding contests"),
         (results(converged=False), "Only 0% of the deciding fits converged"),
         (results().query("model != 'initial'"), "4 of the four sources lack"),
     ],

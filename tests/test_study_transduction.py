@@ -87,6 +87,15 @@ def test_fits_that_were_cut_off_prove_nothing() -> None:
         assert STUDY.decide(results(delay={**losses, **cut})).verdict == "inconclusive"
 
 
+def test_a_miss_is_judged_by_the_fits_that_miss() -> None:
+    """Those of the network without feedback, which the half is not about, may have been cut off."""
+    frame = results(delay={MODULE.WITH: 1.4, MODULE.WITHOUT: 1.9})
+    cut = (frame["channel"] == "delay") & (frame["network"] == MODULE.WITHOUT)
+    verdict = STUDY.decide(frame.assign(converged=frame["converged"] & ~cut))
+    assert verdict.verdict == "refuted"
+    assert "missed on delay" in verdict.reason
+
+
 def test_one_good_fit_proves_a_channel_within_reach() -> None:
     frame = results(delay={MODULE.WITH: 1.4, MODULE.WITHOUT: 1.9})
     lucky = (frame["channel"] == "delay") & (frame["network"] == MODULE.WITH) & (frame["seed"] == 0)

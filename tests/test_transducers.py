@@ -263,7 +263,7 @@ X = torch.tensor([[0, 1, 1]])
             "inputs: expected one for each step, of dimension 2",
         ),
         (lambda: processes.binary_symmetric()(4, inputs=X), "inputs: expected 4 steps, as many as symbols"),
-        (lambda: processes.binary_symmetric()(3, inputs=X + 1), r"inputs: expected symbols in 0\.\.1, got 2"),
+        (lambda: processes.binary_symmetric()(3, inputs=X + 1), r"inputs: expected labels in 0\.\.1, got 2"),
         (lambda: processes.binary_symmetric()(3, inputs=X[0]), r"inputs: expected labels of shape \(G, 3\)"),
         (lambda: processes.binary_symmetric()(3, inputs=X.double().unsqueeze(-1)), "inputs: expected integer labels"),
         (lambda: processes.binary_symmetric()(3, inputs=X, context=X[:, 0]), "context: expected None"),

@@ -53,6 +53,7 @@ def fit(
     Example: pgm-rnn fit --process even -T 8 --model 'recurrent(hidden_dim=16)' -o even.safetensors
     """
     import pgm_rnn
+    from pgm_rnn.checks import reject
     from pgm_rnn.sides import NO_SIDES, widths
 
     check_data(data, process, num_sequences, duration)
@@ -60,12 +61,15 @@ def fit(
     training: pgm_rnn.Sequences | pgm_rnn.PrefixTree | pgm_rnn.SequenceDistribution
     if data is not None:
         training, end = read_words(data), 0
-        if training.is_ragged and ending is None:
+        if training.is_ragged and training.inputs is None and ending is None:
             typer.echo(
                 "words of different lengths are learnt as far as they go; --ending learns their ends too", err=True
             )
     else:
         source = parse_source(str(process))
+        if ending is not None and not source.ends:
+            way_out = "give its words an end by sample --process NAME --ending LAW, and fit those"
+            raise reject("ending", "a process whose words end, such as brackets", str(process), way_out)
         end = int(source.ends and ending is not None)  # the model brings its own
         drawn = num_sequences is not None
         training = draw_words(source, num_sequences or 0, duration, seed) if drawn else all_words(source, duration)

@@ -120,7 +120,7 @@ def _check(model: object, mode: str, dtype: torch.dtype | None) -> None:
 
 def is_counted(model: Family) -> TypeGuard[Counted]:
     """Whether the parameters of a model are a function of counts."""
-    return isinstance(model, RowsFamily) or (isinstance(model, CountedEnding) and model.rows is not None)
+    return isinstance(model, RowsFamily) or (isinstance(model, CountedEnding) and model.is_counted)
 
 
 def _prepare(model: Family, data: PrefixTree | Batches, device: torch.device, dtype: torch.dtype | None) -> Family:

@@ -35,18 +35,15 @@ class EndingFamily(Family):
         super().__init__(alphabet_size, inner.replicates)
         self.inner = inner
 
-    @property
-    def rows(self) -> RowsFamily | None:
-        """The inner family, if it has a row for every context and is counted."""
-        return self.inner if isinstance(self.inner, RowsFamily) else None
-
     def read(self, words: Sequences) -> Sequences:
-        """Words with END behind them, where they do not have it yet.
+        """Words with END behind them, where they do not have it yet; over other symbols they are left to be refused.
 
         Raises:
             InputError: if one of them has no symbol before END.
         """
         words = super().read(words)
+        if words.alphabet_size != self.alphabet_size:
+            return words
         ended = words.symbols == self.alphabet_size - 1
         if bool(ended[:, 0].any()):
             raise reject("sequences", "words of at least one symbol", "END as a first symbol")
@@ -75,9 +72,9 @@ class EndingFamily(Family):
 
 
 def check_inner(inner: object) -> Family:
-    """``inner``, if it is a family that has no ending yet."""
-    if not isinstance(inner, Family) or inner.ends:
-        raise reject("inner", "a family without an ending of its own", type(inner).__name__)
+    """``inner``, if it is a model that has no ending yet."""
+    if not isinstance(inner, Family) or not list(inner.parameters()) or inner.ends:
+        raise reject("inner", "a model without an ending of its own", type(inner).__name__)
     return inner
 
 
@@ -94,21 +91,29 @@ class CountedEnding(EndingFamily):
             raise reject("inner", "a family without inputs, whose number would give the length away", "inputs")
         self.context_dim = inner.context_dim
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether the inner family has a row for every context."""
+        return isinstance(self.inner, RowsFamily)
+
+    @property
+    def counted(self) -> RowsFamily:
+        """The inner family, where it is one of rows: no other is asked for what follows."""
+        assert isinstance(self.inner, RowsFamily)
+        return self.inner
+
     def settings(self) -> list[dict[str, Any]]:
-        assert self.rows is not None  # others are not counted
-        return self.rows.settings()
+        return self.counted.settings()
 
     def adopt(self, chosen: Sequence[dict[str, Any]]) -> Self:
         """Remember the settings that were chosen, one per replicate; the fitted model."""
-        assert self.rows is not None
-        self.inner = self.rows.adopt(chosen)
+        self.inner = self.counted.adopt(chosen)
         return self
 
     @property
     def num_rows(self) -> int:
         """M, with those of all labels."""
-        assert self.rows is not None
-        return self.rows.num_rows
+        return self.counted.num_rows
 
     def outcomes(self, tree: PrefixTree) -> Tensor:
         """The weights of a tree's lanes, level by level, in the columns of counts: ``(lanes, k + 2)``."""
@@ -132,10 +137,9 @@ class CountedEnding(EndingFamily):
 
         The pseudocount is added to each symbol's count, and times ``weights`` to those of going on and of END.
         """
-        assert self.rows is not None
-        symbols = self.rows.estimate(counts[..., :-2], pseudocount=pseudocount, **setting)
+        symbols = self.counted.estimate(counts[..., :-2], pseudocount=pseudocount, **setting)
         smoothing = pseudocount * counts.new_tensor(weights)
-        going_on, halting = self.rows.estimate(counts[..., [-1, -2]], pseudocount=smoothing, **setting).unbind(-1)
+        going_on, halting = self.counted.estimate(counts[..., [-1, -2]], pseudocount=smoothing, **setting).unbind(-1)
         return symbols, going_on, halting
 
 
@@ -228,12 +232,12 @@ class BernoulliHalt(CountedEnding):
         return super().replicate(index)._trimmed()
 
     def _own(self) -> tuple[str, ...]:
-        return ("v", "d") if self.rows is None else ("halt",)
+        return ("halt",) if self.is_counted else ("v", "d")
 
     def _trimmed(self) -> Self:
         """The same without log-odds of rows that the inner family has dropped."""
-        if self.rows is not None:
-            kept = self.rows.logits.shape[-2] // (self.context_dim or 1)
+        if self.is_counted:
+            kept = self.counted.logits.shape[-2] // (self.context_dim or 1)
             by_label = self.get_parameter("halt").detach().unflatten(-1, (self.context_dim or 1, -1))
             self.register_parameter("halt", nn.Parameter(by_label[..., :kept].flatten(-2).clone()))
         return self
@@ -245,8 +249,7 @@ class BernoulliHalt(CountedEnding):
             more = self.inner.hidden_dim + 1
             acting = self.inner.acting(duration) + more
             return ParameterCount(stored + more, free_in_network(self.inner, k, duration, acting))
-        assert self.rows is not None
-        return ParameterCount(stored + stored // k, free_in_rows(self.rows, k, duration))
+        return ParameterCount(stored + stored // k, free_in_rows(self.counted, k, duration))
 
 
 def free_in_rows(inner: RowsFamily, k: int, duration: int) -> int:

@@ -68,10 +68,8 @@ class LengthMixtureLaw(SequenceDistribution):
         joint = state.longer + self._inner_log_probs(state).gather(-1, index).squeeze(-1)
         joint = torch.where(joint.isneginf().all(-1, keepdim=True), 0.0, joint)
         posterior = joint - joint.logsumexp(-1, keepdim=True)
-        inner, lane = (
-            map_state(lambda x: x.narrow(symbol.ndim, 1, x.shape[symbol.ndim] - 1), state.inner),
-            symbol.ndim - 1,
-        )
+        lane = symbol.ndim - 1
+        inner = map_state(lambda x: x.narrow(lane + 1, 1, x.shape[lane + 1] - 1), state.inner)
         if posterior.shape[-1] > 1:
             read = symbol.unsqueeze(-1).expand(*symbol.shape, posterior.shape[-1] - 1).flatten(lane)
             inner = _split(self.inner.update(_flat(inner, lane), read), lane, symbol.shape[-1])

@@ -31,10 +31,10 @@ def by_length(tree: PrefixTree, sides: Callable[[Tensor, int], Sides]) -> Prefix
     Raises:
         InputError: if some words have not ended, or lanes are not shared by all replicates.
     """
-    if tree.layout != "union" or tree.sides.given:
-        raise reject(
-            "data", "a tree in the layout 'union' without sides", repr(tree.layout), "pass the words themselves"
-        )
+    if tree.sides.given:
+        raise reject("data", "a tree of words without context and inputs", ", ".join(tree.sides.given))
+    if tree.layout != "union":
+        raise reject("data", "a tree in the layout 'union'", repr(tree.layout), "pass the words themselves")
     shares = shares_by_length(tree)
     missing = 1 - shares[0].sum((-2, -1))
     if bool((missing > ROUNDING).any()):

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from pgm_rnn.checks import check_alphabet, check_integer, check_table
 from pgm_rnn.family import ParameterCount
-from pgm_rnn.models.placed import Placed, first_roots
 from pgm_rnn.models.rows import RowsFamily, RowsLaw, check_copies, row_offset
+from pgm_rnn.placed import Placed, first_roots
 
 MAX_CHOSEN_ROWS = 2**12
 """``Markov(order=None)`` tries the orders whose tables have at most this many entries per context length."""
@@ -27,7 +27,7 @@ class MarkovLaw(RowsLaw):
         self.order = order
 
     def initial_state(self, shape: Sequence[int]) -> Placed:
-        return Placed((), first_roots(shape, self.device), 0)
+        return Placed((), first_roots(shape, self.roots, self.device), 0)
 
     def update(self, state: Placed, symbol: Tensor) -> Placed:
         symbols = (*state.past, symbol.expand(torch.broadcast_shapes(state.root.shape, symbol.shape)))
@@ -86,7 +86,7 @@ class Markov(RowsFamily):
         return length
 
     def law(self, duration: int, context: Tensor | None = None, inputs: Tensor | None = None) -> MarkovLaw:
-        return MarkovLaw(duration, self.logits, self.max_length, self.labels(context, inputs), self.num_labels)
+        return MarkovLaw(duration, self.logits, self.max_length, self.step_labels(context, inputs), self.num_labels)
 
     def configuration(self) -> dict[str, Any]:
         names = ("alphabet_size", "order", "pseudocount", "replicates", "context_dim", "input_dim")

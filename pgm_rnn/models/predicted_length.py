@@ -16,6 +16,7 @@ from pgm_rnn.models.length_mixture import LengthMixtureLaw
 from pgm_rnn.models.length_tree import by_length
 from pgm_rnn.models.recurrent import Recurrent
 from pgm_rnn.models.rows import RowsFamily
+from pgm_rnn.models.tabular import Tabular
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.sequences import Sequences
 from pgm_rnn.sides import Sides
@@ -32,7 +33,7 @@ class PredictedLength(EndingFamily):
     Args:
         inner: a family over k symbols that takes the length, as label :math:`\tau - 1` of a context of ``max_length``
             labels, or with ``remaining`` the number of symbols that follow, as label :math:`\tau - t` of an input.
-        max_length: the longest word, L; :math:`P(\tau)` is free on 1..L.
+        max_length: the longest word, L, of at least 2 symbols; :math:`P(\tau)` is free on 1..L.
         remaining: whether it is told :math:`\tau - t` at step t, and not :math:`\tau`.
 
     Parameters: ``length_logits (L,)``, and those of the inner family.
@@ -49,13 +50,15 @@ class PredictedLength(EndingFamily):
 
     def __init__(self, inner: Family, max_length: int, remaining: bool = False) -> None:
         super().__init__(inner, check_inner(inner).alphabet_size + 1)
-        self.max_length = check_integer("max_length", max_length, 1)
+        self.max_length = check_integer("max_length", max_length, 2)
         self.remaining = bool(remaining)
         wanted = {"context_dim": None, "input_dim": None} | {self._told: self.max_length}
         got = {name: getattr(inner, name) for name in wanted}
         if got != wanted:
             expected = f"a family told the length, by {self._told}={self.max_length}, and nothing else"
             raise reject("inner", expected, f"{type(inner).__name__} with {got}")
+        if isinstance(inner, Tabular) and inner.duration != self.max_length:
+            raise reject("inner", f"a table of max_length={self.max_length} steps", f"duration={inner.duration}")
         self.length_logits = nn.Parameter(next(inner.parameters()).new_zeros((*self.lead, self.max_length)))
 
     @property
@@ -89,9 +92,6 @@ class PredictedLength(EndingFamily):
             InputError: if a word is longer than ``max_length``, or has no end.
         """
         ended = self.read(words)
-        if ended.alphabet_size != self.alphabet_size:
-            expected = f"words over {self.alphabet_size - 1} symbols, or over these and END"
-            raise reject("sequences", expected, f"alphabet_size {ended.alphabet_size}")
         if ended.sides.given:
             raise reject("sequences", "words without context and inputs", ", ".join(ended.sides.given))
         if bool((ended.symbols[:, -1] < self.alphabet_size - 1).any()):
@@ -112,6 +112,9 @@ class PredictedLength(EndingFamily):
 
     def read(self, words: Sequences) -> Sequences:
         ended = super().read(words)
+        if ended.alphabet_size != self.alphabet_size:
+            expected = f"words over {self.alphabet_size - 1} symbols, or over these and END"
+            raise reject("sequences", expected, f"alphabet_size {ended.alphabet_size}")
         longest = ended.symbols[:, : self.max_length + 1]
         longer = int((longest != self.alphabet_size - 1).all(-1).sum())
         if longest.shape[-1] > self.max_length and longer:

@@ -11,8 +11,8 @@ from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.edges import Edges
 from pgm_rnn.lanes import times
 from pgm_rnn.models.cells import Cell
-from pgm_rnn.models.placed import Placed, at_place, first_roots, places_along
 from pgm_rnn.models.unrolling import affine, unroll, visible
+from pgm_rnn.placed import Placed, at_place, first_roots, places_along
 
 LARGE = 2**18
 """Pre-activations from which autograd is the faster engine: its steps fit in the cache, arrays of all steps do not."""
@@ -75,7 +75,7 @@ class RecurrentLaw(SequenceDistribution):
         if self.side is None:
             return self.cell.step(a, before).expand(*shape, -1)
         h = self.cell.step(a + self.side[..., own, 0, :], before).expand(*shape, -1)
-        return Placed(h, first_roots(shape, h.device), 0)
+        return Placed(h, first_roots(shape, self.roots, h.device), 0)
 
     def next_logits(self, state: State) -> Tensor:
         return affine(self.c, visible(self.mediator(state), self.V_T.shape[-2]), self.V_T)

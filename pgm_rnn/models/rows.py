@@ -14,7 +14,7 @@ from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.edges import Edges
 from pgm_rnn.family import Family
 from pgm_rnn.lanes import take_rows
-from pgm_rnn.models.placed import Placed, at_place
+from pgm_rnn.placed import Placed, at_place
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.sides import labels
 
@@ -60,6 +60,7 @@ class RowsLaw(SequenceDistribution):
         super().__init__(logits.shape[-1], duration, batch_shape, logits.device)
         self.logits = logits
         self.labels = labels
+        self.roots = 1 if labels is None else labels.shape[-2]
         self.each = logits.shape[-2] // num_labels
 
     def contexts(self, state: Placed) -> tuple[int, Tensor]:
@@ -171,7 +172,7 @@ class RowsFamily(Family):
         """Rows ``(..., M, k)`` as ``(..., labels, rows of one label, k)``."""
         return rows.unflatten(-2, (self.num_labels, -1))
 
-    def labels(self, context: Tensor | None, inputs: Tensor | None) -> Tensor | None:
+    def step_labels(self, context: Tensor | None, inputs: Tensor | None) -> Tensor | None:
         """The labels of every root's steps ``(*lead, G, P)``: those of the context, and within them of the inputs."""
         of_context = None if context is None else labels("context", context, self.context_dim or 1).unsqueeze(-1)
         if inputs is None:

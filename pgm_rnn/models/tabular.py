@@ -10,8 +10,8 @@ from torch import Tensor
 
 from pgm_rnn.checks import check_alphabet, check_duration, check_table, reject, table_size
 from pgm_rnn.family import ParameterCount
-from pgm_rnn.models.placed import Placed, first_roots
 from pgm_rnn.models.rows import RowsFamily, RowsLaw, check_copies
+from pgm_rnn.placed import Placed, first_roots
 
 
 class TabularLaw(RowsLaw):
@@ -22,7 +22,7 @@ class TabularLaw(RowsLaw):
     """
 
     def initial_state(self, shape: Sequence[int]) -> Placed:
-        root = first_roots(shape, self.device)
+        root = first_roots(shape, self.roots, self.device)
         return Placed(torch.zeros_like(root), root, 0)
 
     def update(self, state: Placed, symbol: Tensor) -> Placed:
@@ -72,7 +72,7 @@ class Tabular(RowsFamily):
         if duration > self.duration:
             way_out = "a table is undefined beyond its duration; fit a larger one, or a Markov or Recurrent model"
             raise reject("duration", f"at most {self.duration}, the table's own", duration, way_out)
-        return TabularLaw(duration, self.logits, self.labels(context, inputs), self.num_labels)
+        return TabularLaw(duration, self.logits, self.step_labels(context, inputs), self.num_labels)
 
     def configuration(self) -> dict[str, Any]:
         names = ("alphabet_size", "duration", "pseudocount", "replicates", "context_dim", "input_dim")

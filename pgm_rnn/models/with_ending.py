@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pgm_rnn.checks import check_integer, check_name
+from pgm_rnn.checks import check_integer, check_name, reject
 from pgm_rnn.family import Family
 from pgm_rnn.models.endings import BernoulliHalt, EndSymbol
 from pgm_rnn.models.predicted_length import PredictedLength
@@ -35,7 +35,12 @@ def with_ending(ending: str, inner: Callable[..., Family], alphabet_size: int, m
         (3, 10)
     """
     longest = check_integer("max_length", max_length, 1)
-    if check_name("ending", ending, ENDING_NAMES) in TOLD:
+    check_name("ending", ending, ENDING_NAMES)
+    if given.get("input_dim") is not None:
+        raise reject("ending", "None for words with inputs, whose number tells the length", repr(ending))
+    if ending in TOLD:
+        if given.get("context_dim") is not None:
+            raise reject("ending", "'end-symbol' or 'halt' for words with a context", repr(ending))
         given = {**given, TOLD[ending]: longest}
         own = inner(alphabet_size=alphabet_size, duration=longest, **given)
         return PredictedLength(own, longest, remaining=ending == "remaining")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pgm_rnn.distribution import SequenceDistribution
+from pgm_rnn.placed import Placed, first_roots
 from pgm_rnn.processes.chains import count_words
 from pgm_rnn.processes.hidden_markov import safe_log
 
@@ -20,17 +21,10 @@ class Chains(NamedTuple):
     initial: Tensor
 
 
-class Belief(NamedTuple):
-    """What the past says of the hidden state, ``log (*shape, S)``, and whose chain each lane follows, ``root``."""
-
-    log: Tensor
-    root: Tensor
-
-
 class ConditionalLaw(SequenceDistribution):
     r"""Words of G hidden Markov chains, one for each context: batch shape ``(G,)``.
 
-    With belief :math:`\beta_t(s) = P(s_t = s \mid y_{<t}, x)`, in logarithms,
+    A state keeps the logarithm ``(*shape, S)`` of the belief :math:`\beta_t(s) = P(s_t = s \mid y_{<t}, x)`,
 
     .. math:: P(y \mid \beta, x) = \sum_{s, s'} \beta(s) J_y(x)[s, s'], \qquad
               \beta'(s') \propto \sum_s \beta(s) J_y(x)[s, s'].
@@ -45,27 +39,25 @@ class ConditionalLaw(SequenceDistribution):
         self.log_emission = safe_log(chains.joint.sum(-1).mT)  # (G, S, k)
         self.log_initial = safe_log(chains.initial)
 
-    def initial_state(self, shape: Sequence[int]) -> Belief:
-        roots = len(self.joint)
-        own = slice(None) if shape[-1] == roots else slice(1)  # one lane stands for any
-        root = torch.arange(roots, device=self.device)[own]
-        return Belief(self.log_initial[own].expand(*shape, -1), root.expand(*shape))
+    def initial_state(self, shape: Sequence[int]) -> Placed:
+        root = first_roots(shape, len(self.joint), self.device)
+        return Placed(self.log_initial[root], root, 0)
 
-    def next_logits(self, state: Belief) -> Tensor:
-        return (state.log.unsqueeze(-1) + self.log_emission[state.root]).logsumexp(-2)
+    def next_logits(self, state: Placed) -> Tensor:
+        return (state.past.unsqueeze(-1) + self.log_emission[state.root]).logsumexp(-2)
 
-    def update(self, state: Belief, symbol: Tensor) -> Belief:
+    def update(self, state: Placed, symbol: Tensor) -> Placed:
         root, symbol = torch.broadcast_tensors(state.root, symbol)
-        onward = (state.log.unsqueeze(-1) + self.log_joint[root, symbol]).logsumexp(-2)
+        onward = (state.past.unsqueeze(-1) + self.log_joint[root, symbol]).logsumexp(-2)
         forbidden = torch.isneginf(onward).all(-1, keepdim=True)
         onward = torch.where(forbidden, self.log_initial[root], onward)
-        return Belief(onward - onward.logsumexp(-1, keepdim=True), root)
+        return Placed(onward - onward.logsumexp(-1, keepdim=True), root, state.t + 1)
 
-    def mediator(self, state: Belief) -> Tensor:
-        return state.log
+    def mediator(self, state: Placed) -> Tensor:
+        return state.past
 
-    def with_mediator(self, state: Belief, mediator: Tensor) -> Belief:
-        return Belief(mediator, state.root)
+    def with_mediator(self, state: Placed, mediator: Tensor) -> Placed:
+        return state._replace(past=mediator)
 
     def support_size(self) -> int:
         """The number of possible words of the context that has most, or ``k^T`` where counting takes too long."""

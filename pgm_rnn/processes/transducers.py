@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from pgm_rnn.checks import as_tensor, check_duration, check_integer, reject
 from pgm_rnn.distribution import SequenceDistribution
 from pgm_rnn.family import ParameterCount
+from pgm_rnn.placed import Placed, first_roots
 from pgm_rnn.prefix_tree import PrefixTree
 from pgm_rnn.processes.chains import recurrent_classes
 from pgm_rnn.processes.hidden_markov import Transition, safe_log
@@ -20,18 +21,10 @@ from pgm_rnn.processes.source import Source, check_initial, check_joint
 from pgm_rnn.sides import Conditions, Sides, labels
 
 
-class Placed(NamedTuple):
-    """The log-belief ``(..., S)`` of the next hidden state, the input word that the lane has, and the step to come."""
-
-    log: Tensor
-    root: Tensor
-    t: int
-
-
 class TransducerLaw(SequenceDistribution):
     r"""Output words given input words: one law for each of G input words, batch shape ``(G,)``.
 
-    Step t reads the label :math:`r_t`, and the belief is filtered as in
+    A state keeps the log-belief ``(..., S)``. Step t reads the label :math:`r_t`, and the belief is filtered as in
     :class:`~pgm_rnn.processes.hidden_markov.HiddenMarkovLaw` with the pair of label and symbol for a symbol.
 
     Args:
@@ -48,27 +41,27 @@ class TransducerLaw(SequenceDistribution):
         self.read = read
 
     def initial_state(self, shape: Sequence[int]) -> Placed:
-        root = torch.arange(shape[-1], device=self.device) % len(self.read)  # all lanes have the only input word
-        return Placed(self.log_initial.expand(*shape, -1), root.expand(*shape), 1)
+        root = first_roots(shape, len(self.read), self.device)
+        return Placed(self.log_initial.expand(*shape, -1), root, 0)
 
     def next_logits(self, state: Placed) -> Tensor:
-        each_label = self.pairs.predict(state.log)
+        each_label = self.pairs.predict(state.past)
         columns = self._pair(state, torch.zeros_like(state.root)).unsqueeze(-1)
         return each_label.gather(-1, columns + torch.arange(self.alphabet_size, device=self.device))
 
     def update(self, state: Placed, symbol: Tensor) -> Placed:
-        log_belief = self.pairs.condition(state.log, self._pair(state, symbol), self.log_initial)
+        log_belief = self.pairs.condition(state.past, self._pair(state, symbol), self.log_initial)
         return Placed(log_belief, state.root.expand(log_belief.shape[:-1]), state.t + 1)
 
     def mediator(self, state: Placed) -> Tensor:
-        return state.log
+        return state.past
 
     def with_mediator(self, state: Placed, mediator: Tensor) -> Placed:
-        return state._replace(log=mediator)
+        return state._replace(past=mediator)
 
     def _pair(self, state: Placed, symbol: Tensor) -> Tensor:
         """The number of (label, symbol) at this step."""
-        return self.read[state.root, state.t - 1] * self.alphabet_size + symbol
+        return self.read[state.root, state.t] * self.alphabet_size + symbol
 
 
 class Transducer(Source):

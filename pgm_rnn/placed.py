@@ -20,9 +20,10 @@ class Placed(NamedTuple):
     t: int
 
 
-def first_roots(shape: Sequence[int], device: torch.device) -> Tensor:
-    """The root of every lane before any symbol, ``(*shape)``: the lanes are the roots, or one lane stands for any."""
-    return torch.arange(shape[-1], device=device).expand(*shape)
+def first_roots(shape: Sequence[int], roots: int, device: torch.device) -> Tensor:
+    """The root of every lane before any symbol, ``(*shape)``: its own where there are as many, else the first, because
+    all lanes have the only root, or one lane stands for any."""
+    return torch.arange(roots if shape[-1] == roots else 1, device=device).expand(*shape)
 
 
 def places_along(state: Placed, edges: Edges) -> tuple[Tensor, Tensor]:
@@ -36,10 +37,7 @@ def places_along(state: Placed, edges: Edges) -> tuple[Tensor, Tensor]:
 
 
 def at_place(table: Tensor, root: Tensor, step: Tensor) -> Tensor:
-    """What a table ``(*lead, G, P, n)`` has for lanes of these roots at these steps, modulo P: ``(..., lanes, n)``.
-
-    Of a table for one root all lanes read the same, whatever their own.
-    """
+    """What a table ``(*lead, G, P, n)`` has for lanes of these roots at these steps, modulo P: ``(..., lanes, n)``."""
     roots, period = table.shape[-3:-1]
     if roots == 1:
         return table[..., 0, :, :].index_select(-2, step % period)
