@@ -332,8 +332,8 @@ STUDY = Study(
         "Without feedback the law given x is the product of its one-step laws, and no arrow of the traced graph joins "
         "one y with another.",
         "Two channels answer what is yet to come, and there theory alone refutes 'arbitrary': no network that reads x "
-        "step by step is nearer than sum_t I(y_t; x_>t | y_<t, x_1..x_t). What is measured is that nothing is missed on "
-        "all others, and nothing more on those two.",
+        "step by step is nearer than sum_t I(y_t; x_>t | y_<t, x_1..x_t). Measured is that nothing is missed on all "
+        "others, and nothing more on those two.",
         "x and y have the same length: anything else is refused.",
     ),
 )

@@ -171,6 +171,7 @@ class Recurrent(Family):
             side=None if side is None else spread(side.mT, cell.symbol_blocks, cell).mT,
             start=None if start is None else start.tanh(),
             shift=shift,
+            given=context is not None or inputs is not None,
         )
 
     def _side(self, duration: int, context: Tensor | None, inputs: Tensor | None) -> Tensor | None:

@@ -33,7 +33,8 @@ class RecurrentLaw(SequenceDistribution):
 
     Shapes, with ``n`` the cell's blocks: ``U (n H, k)``, ``W (n H, H)``, ``V (k, H)``, ``b (n H,)``, ``c (k,)``; the
     side ``(G, P, n H)`` for G roots, step t reading column ``(t - 1) mod P``, and the start ``(G, H)``, in place of
-    :math:`h_0`; each with the same leading axes. A shift ``(n H,)`` is added to b after the first step.
+    :math:`h_0`; each with the same leading axes. A shift ``(n H,)`` is added to b after the first step. A law that is
+    ``given`` a context or inputs has batch shape ``(G,)``, and one that a clock alone drives has ``()``.
     """
 
     def __init__(
@@ -48,10 +49,11 @@ class RecurrentLaw(SequenceDistribution):
         side: Tensor | None = None,
         start: Tensor | None = None,
         shift: Tensor | None = None,
+        given: bool = False,
     ) -> None:
         lead = V.shape[:-2]
         self.roots = max([1, *(part.shape[dim] for part, dim in ((side, -3), (start, -2)) if part is not None)])
-        batch_shape = (*lead, self.roots) if lead or self.roots > 1 else ()
+        batch_shape = (*lead, self.roots) if lead or given else ()
         super().__init__(V.shape[-2], duration, batch_shape, V.device)
         self.cell = cell
         self.W_T = None if W is None else W.mT
