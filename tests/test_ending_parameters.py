@@ -61,6 +61,9 @@ SMALL: dict[str, Callable[[], Family]] = {
     "table, remaining": MODELS["remaining, table"],
     "chain, remaining": MODELS["remaining, chain"],
     "order 2, remaining": lambda: PredictedLength(Markov(2, 2, input_dim=L), L, remaining=True),
+    "network, remaining, not fed": lambda: PredictedLength(
+        Recurrent(2, 1, input_dim=L, feedback="none"), L, remaining=True
+    ),
     "network, remaining": lambda: PredictedLength(Recurrent(2, 2, input_dim=L), L, remaining=True),
 }
 

@@ -128,14 +128,15 @@ class PredictedLength(EndingFamily):
     def parameter_count(self, duration: int) -> ParameterCount:
         r"""Of words that have ended, whatever the duration: ``L`` for the lengths, of which ``L - 1`` are free, and the
         inner family's. Of a table or chain each length has the rows that its words read, and no network that is fed the
-        symbol alone has more; of a network the labels make as many entries of b superfluous as there are rows in U.
+        symbol alone has more; of a network the labels make as many entries of b superfluous as there are rows in U or X.
         """
         inner, lengths, k = self.inner, range(1, self.max_length + 1), self.inner.alphabet_size
         stored, free = inner.parameter_count(self.max_length)
         if isinstance(inner, RowsFamily):
             free = sum(inner.parameter_count(length).free // self.max_length for length in lengths)
         elif isinstance(inner, Recurrent):
-            free -= inner.shapes()["U"][0]
+            shapes = inner.shapes()
+            free -= shapes["U" if "U" in shapes else "X"][0]
             if inner.is_chain:
                 free = min(free, sum((k - 1) * (1 + k * inner.phases(length)) for length in lengths))
         return ParameterCount(self.max_length + stored, self.max_length - 1 + free)
