@@ -128,7 +128,7 @@ class PredictedLength(EndingFamily):
     def parameter_count(self, duration: int) -> ParameterCount:
         r"""Of words that have ended, whatever the duration: ``L`` for the lengths, of which ``L - 1`` are free, and the
         inner family's. Of a table or chain each length has the rows that its words read, and no network that is fed the
-        symbol alone has more; of a network the labels make as many entries of b superfluous as there are rows in U or X.
+        symbol alone has more; of a network the labels make as many entries of b superfluous as U has rows, or X.
         """
         inner, lengths, k = self.inner, range(1, self.max_length + 1), self.inner.alphabet_size
         stored, free = inner.parameter_count(self.max_length)
